@@ -1,0 +1,284 @@
+"""Files in any known format -> checked function-calling rows. Knows nothing of splits, prompts or models.
+
+All that is wrong with the input is told at once, each fault with its file and line.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from pocketlm.core.errors import InputError, Problems
+from pocketlm.data.formats import BadRow, Parsed, detect_format, known_formats, parse_row
+from pocketlm.data.infer_tools import OwnTools, derive
+from pocketlm.tasks.call import CallRow
+from pocketlm.tasks.tools import Tool, ToolSet
+
+SUFFIXES = (".jsonl", ".json")
+NOT_ROWS = ("tools.json", "manifest.json")
+FIRST_ROWS = 20  # enough to see a file's format past a few broken rows
+SKIP = re.compile(r"[\s,:]*")  # what stands between the parts of a list or object
+DECODER = json.JSONDecoder()
+
+
+@dataclass
+class ReadResult:
+    """What a read found. `formats`: file -> format; `notes`: what was left out or joined; `problems`: what is wrong."""
+
+    rows: list[CallRow]
+    tools: ToolSet
+    formats: dict[str, str]
+    notes: list[str] = field(default_factory=list)
+    problems: list[str] = field(default_factory=list)
+
+
+def read_rows(path: Path | Sequence[Path], tools: ToolSet | None = None) -> ReadResult:
+    """Read files, or folders of .jsonl and .json files, as rows of the `call` task.
+
+    Args:
+        path: a file, a folder, or several; tools are then common to all.
+        tools: the app's functions; None takes them from a tools.json among the files, from the rows, or from intents.
+
+    Raises:
+        Problems: everything that is wrong, each with file and line.
+    """
+    result = examine_rows(path, tools)
+    if result.problems:
+        raise Problems("cannot use the data", result.problems)
+    return result
+
+
+def examine_rows(path: Path | Sequence[Path], tools: ToolSet | None = None) -> ReadResult:
+    """As `read_rows`, but faults are listed in `problems` beside the rows that are good."""
+    paths = [Path(path)] if isinstance(path, (str, Path)) else [Path(one) for one in path]
+    reader = _Reader()
+    if tools is None:
+        tools = next((ToolSet.load(one / "tools.json") for one in paths if (one / "tools.json").is_file()), None)
+    for one in paths:
+        try:
+            files = row_files(one)
+        except InputError as error:
+            reader.problems.append(str(error))
+            continue
+        for file in files:
+            reader.read(file)
+    return reader.result(tools)
+
+
+def row_files(path: Path) -> list[Path]:
+    """The files that hold rows: `path` itself, or those in the folder, by name.
+
+    Raises:
+        InputError: there are none.
+    """
+    path = Path(path)
+    if path.is_file():
+        return [path]
+    if not path.is_dir():
+        raise InputError(f"{path}: no such file or folder")
+    found = sorted(file for file in path.iterdir() if file.suffix.lower() in SUFFIXES and file.name[0] != ".")
+    files = [file for file in found if file.is_file() and file.name not in NOT_ROWS]
+    if not files:
+        raise InputError(f"{path}: the folder holds no .jsonl or .json file with rows; put your examples there")
+    return files
+
+
+class _Reader:
+    """Gathers rows, formats and faults over all files."""
+
+    def __init__(self) -> None:
+        self.rows: list[CallRow] = []
+        self.from_intents: list[CallRow] = []
+        self.own_tools = OwnTools()
+        self.formats: dict[str, str] = {}
+        self.problems: list[str] = []
+        self.later_turns: list[int] = []
+
+    def read(self, file: Path) -> None:
+        """Take all rows of one file."""
+        try:
+            items = list(_items(file, self.problems))
+        except InputError as error:
+            self.problems.append(str(error))
+            return
+        format_name = next(filter(None, (detect_format(item) for _, item in items[:FIRST_ROWS])), None)
+        if format_name is None:
+            if items:
+                self.problems.append(
+                    f"{file}:{items[0][0]}: unknown format: {_seen(items[0][1])}; known: {known_formats()}"
+                )
+            return
+        self.formats[str(file)] = format_name
+        for line, item in items:
+            try:
+                self._take(parse_row(item, format_name), format_name, f"{file}:{line}")
+            except BadRow as error:
+                self.problems.append(f"{file}:{line}: {error}")
+
+    def _take(self, parsed: Parsed, format_name: str, where: str) -> None:
+        row = CallRow(parsed.messages, parsed.calls, where)
+        self.rows.append(row)
+        self.own_tools.add(parsed.tools, row)
+        if parsed.later_turns:
+            self.later_turns.append(parsed.later_turns)
+        if format_name == "intent":
+            self.from_intents.append(row)
+
+    def result(self, given: ToolSet | None) -> ReadResult:
+        """Settle the tools and hold every call to them."""
+        notes = []
+        if self.later_turns:
+            notes.append(
+                f"{len(self.later_turns)} dialogues go on after the turn taken as their answer; "
+                f"{sum(self.later_turns)} later turns were left out"
+            )
+        if given is not None and self.own_tools:
+            notes.append("the rows' own tool lists were not used, since tools are given")
+        tools = given
+        if tools is None:
+            found, found_notes = self._infer()
+            notes += found_notes
+            tools = ToolSet(found)
+        good = [row for row in self.rows if self._fits(row, tools)] if len(tools) else []
+        return ReadResult(good, tools, self.formats, notes, self.problems)
+
+    def _infer(self) -> tuple[list[Tool], list[str]]:
+        found, notes = self.own_tools.merge()
+        self.problems += self.own_tools.problems
+        names = {tool.name for tool in found}
+        found += [tool for tool in derive(self.from_intents) if tool.name not in names]
+        if self.rows and not found and not self.own_tools.problems:
+            self.problems.append(
+                f"{', '.join(self.formats)}: the rows do not say which functions exist; "
+                "give a tools.json (a list of OpenAI tools) beside them"
+            )
+        return found, notes
+
+    def _fits(self, row: CallRow, tools: ToolSet) -> bool:
+        found = [problem for call in row.calls for problem in tools.check_call(call)]
+        self.problems += [f"{row.where}: {problem}" for problem in found]
+        return not found
+
+
+def _items(file: Path, problems: list[str]) -> Iterator[tuple[int, Any]]:
+    """(line, parsed JSON) of each row. A line that is not JSON goes to `problems`; a useless file is an InputError."""
+    text = _decode(file)
+    if _is_lines(text, file):
+        return _lines(text, file, problems)
+    try:
+        value = _loads(text)
+    except ValueError as error:
+        raise InputError(_not_json(file, error)) from None
+    return _list_items(value, text, file)
+
+
+def _decode(file: Path) -> str:
+    """The text of a file; byte-order mark and CRLF are fine."""
+    data = file.read_bytes()
+    if data[:2] in (b"\xff\xfe", b"\xfe\xff"):
+        raise InputError(f"{file}: is UTF-16, not UTF-8 text; save it as UTF-8")
+    if b"\0" in data[:8192]:
+        raise InputError(f"{file}: holds binary data, not JSON text; give the unpacked .jsonl or .json file")
+    try:
+        text = data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = data.count(b"\n", 0, error.start) + 1
+        raise InputError(f"{file}:{line}: not UTF-8 text (byte {error.start}); save the file as UTF-8") from None
+    if not text.strip():
+        raise InputError(f"{file}: the file is empty; add one JSON object a line")
+    return text
+
+
+def _lines(text: str, file: Path, problems: list[str]) -> Iterator[tuple[int, Any]]:
+    # Not splitlines(): it also splits at characters that may stand inside a JSON string, such as U+2028.
+    for number, line in enumerate(text.split("\n"), 1):
+        if line.strip():
+            try:
+                value = _loads(line)
+            except ValueError as error:
+                problems.append(_not_json(file, error, number))
+            else:
+                yield number, value
+
+
+def _list_items(value: Any, text: str, file: Path) -> Iterator[tuple[int, Any]]:
+    """Rows of a whole JSON document with their lines: a list, an object around one list, or a single row."""
+    at = text.index("[") if isinstance(value, list) else 0
+    if isinstance(value, dict):
+        lists = [key for key, item in value.items() if isinstance(item, list)]
+        if detect_format(value) or not lists:
+            return iter([(1, value)])
+        if len(lists) > 1:
+            raise InputError(f"{file}: an object with several lists ({', '.join(lists)}); keep only the list of rows")
+        at = _value_of_key(text, lists[0])
+        value = value[lists[0]]
+    if not isinstance(value, list):
+        raise InputError(f"{file}: expected a list of objects, got {value!r:.60}")
+    if not value:
+        raise InputError(f"{file}: holds no rows; add examples")
+    return _walk_list(text, at + 1)
+
+
+def _walk_list(text: str, at: int) -> Iterator[tuple[int, Any]]:
+    """Read a list again, item by item from behind its bracket: the JSON reader tells no lines."""
+    line, counted = 1, 0
+    while text[at := _skip(text, at)] != "]":
+        line, counted = line + text.count("\n", counted, at), at
+        item, at = DECODER.raw_decode(text, at)
+        yield line, item
+
+
+def _value_of_key(text: str, key: str) -> int:
+    """Where the value of a key of the outermost object starts."""
+    name, at = "", text.index("{") + 1
+    while True:
+        name, at = DECODER.raw_decode(text, _skip(text, at))
+        at = _skip(text, at)
+        if name == key:
+            return at
+        at = DECODER.raw_decode(text, at)[1]
+
+
+def _skip(text: str, at: int) -> int:
+    found = SKIP.match(text, at)
+    return found.end() if found else at
+
+
+def _loads(text: str) -> Any:
+    """JSON proper: Python's reader also takes NaN and Infinity, which no other reader of these rows does."""
+    try:
+        return json.loads(text, parse_constant=_refuse_constant)
+    except RecursionError:
+        raise ValueError("nested too deeply") from None
+
+
+def _refuse_constant(name: str) -> Any:
+    raise ValueError(f"{name} is not JSON; write a number or null")
+
+
+def _is_lines(text: str, file: Path) -> bool:
+    """One object a line? Many exports name such a file .json, and some name a whole list .jsonl."""
+    start = text.lstrip()
+    if start[0] == "[":
+        return False
+    first, _, rest = start.partition("\n")
+    return file.suffix.lower() == ".jsonl" or bool(rest.strip()) and first.rstrip().endswith("}")
+
+
+def _not_json(file: Path, error: ValueError, line: int = 0) -> str:
+    if isinstance(error, json.JSONDecodeError):
+        line, message = line or error.lineno, f"{error.colno}: not valid JSON ({error.msg})"
+        return f"{file}:{line}:{message}; mend or delete the line"
+    return f"{file}:{line or 1}: not valid JSON ({error}); mend or delete the line"
+
+
+def _seen(item: Any) -> str:
+    if not isinstance(item, dict):
+        return f"a row is {item!r:.60}, not an object"
+    kinds = Counter(map(str, item))
+    return f"the first row has the keys {', '.join(kinds)[:200] or '(none)'}"

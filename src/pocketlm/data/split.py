@@ -1,0 +1,109 @@
+"""Which split a row belongs to. Decided by a hash of its text, so that new rows do not move old ones.
+
+Knows nothing of files; a text is the same when only case and white space differ.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections import Counter
+from collections.abc import Iterable, Mapping
+
+from pocketlm.tasks.call import CallRow
+
+SPLITS = ("train", "valid", "test")
+ROWS_FOR_TEST, ROWS_FOR_VALID = 5, 10  # from so many rows on, a function gets at least one row in that split
+Rows = dict[str, list[CallRow]]
+
+
+def text_key(row: CallRow) -> str:
+    """What makes two rows the same question: all messages, case and white space aside."""
+    return "\n".join(f"{m.role}:{' '.join(m.content.casefold().split())}" for m in row.messages)
+
+
+def split_by_hash(rows: Iterable[CallRow], valid_share: float, test_share: float, seed: int) -> Rows:
+    """Deal rows into train, valid and test.
+
+    Rows of one text stay together. Each function (the first one called) is dealt by itself: its rows with the smallest
+    hashes go to test, those with the largest to valid. New rows move an old one only where a function had none in a
+    split by its hashes and was granted one.
+    """
+    groups: dict[str, list[CallRow]] = {}
+    for row in rows:
+        groups.setdefault(text_key(row), []).append(row)
+    strata: dict[str, list[str]] = {}
+    for key, group in groups.items():
+        strata.setdefault(group[0].calls[0].name if group[0].calls else "", []).append(key)
+    draws = {key: _draw(key, seed) for key in groups}
+    taken: dict[str, str] = {}
+    for keys in strata.values():
+        taken |= _deal(sorted(keys, key=draws.__getitem__), draws, valid_share, test_share)
+    _fill_empty(sorted(groups, key=draws.__getitem__), taken, valid_share, test_share)
+    dealt: Rows = {name: [] for name in SPLITS}
+    for key, group in groups.items():
+        dealt[taken.get(key, "train")] += group
+    return dealt
+
+
+def _deal(keys: list[str], draws: Mapping[str, float], valid_share: float, test_share: float) -> dict[str, str]:
+    test = sum(draws[key] < test_share for key in keys)
+    valid = sum(draws[key] >= 1 - valid_share for key in keys)
+    if test_share and len(keys) >= ROWS_FOR_TEST:
+        test = max(test, 1)
+    if valid_share and len(keys) >= ROWS_FOR_VALID:
+        valid = max(valid, 1)
+    valid = min(valid, len(keys) - test)
+    return {key: "test" for key in keys[:test]} | {key: "valid" for key in keys[len(keys) - valid :]}
+
+
+def _fill_empty(keys: list[str], taken: dict[str, str], valid_share: float, test_share: float) -> None:
+    """Where every function has only a few rows: still one row to test and one to validate."""
+    if len(keys) < len(SPLITS):
+        return
+    for name, share, order in (("test", test_share, keys), ("valid", valid_share, keys[::-1])):
+        if share and name not in taken.values():
+            taken[next(key for key in order if key not in taken)] = name
+
+
+def without_copies(rows: Iterable[CallRow]) -> list[CallRow]:
+    """The first of all rows that are equal in messages and calls."""
+    seen: dict[str, CallRow] = {}
+    for row in rows:
+        seen.setdefault(json.dumps(row.to_json(), sort_keys=True), row)
+    return list(seen.values())
+
+
+def remove_leaks(splits: Rows) -> dict[tuple[str, str], int]:
+    """Take out of train and valid what stands in a later split; returns (from, also in) -> rows removed."""
+    removed: dict[tuple[str, str], int] = {}
+    for name, later in (("valid", "test"), ("train", "test"), ("train", "valid")):
+        held = {text_key(row) for row in splits[later]}
+        kept = [row for row in splits[name] if text_key(row) not in held]
+        if len(kept) < len(splits[name]):
+            removed[name, later] = len(splits[name]) - len(kept)
+        splits[name] = kept
+    return removed
+
+
+def conflicts(rows: Iterable[CallRow]) -> list[tuple[CallRow, CallRow]]:
+    """One pair of rows for each text that is labelled in more than one way."""
+    first: dict[str, CallRow] = {}
+    pairs: dict[str, tuple[CallRow, CallRow]] = {}
+    for row in rows:
+        key = json.dumps([(m.role, m.content) for m in row.messages])
+        other = first.setdefault(key, row)
+        if other.calls != row.calls:
+            pairs.setdefault(key, (other, row))
+    return list(pairs.values())
+
+
+def count_functions(rows: Iterable[CallRow]) -> dict[str, int]:
+    """Function -> rows that call it; "" counts the rows that call nothing."""
+    return dict(Counter(name for row in rows for name in ({call.name for call in row.calls} or {""})).most_common())
+
+
+def _draw(key: str, seed: int) -> float:
+    """A number in [0, 1) that depends on text and seed only."""
+    digest = hashlib.sha256(f"{seed}\n{key}".encode("utf-8", "surrogatepass")).digest()
+    return int.from_bytes(digest[:6], "big") / 2**48  # 48 bits are exact in a float, so never rounded up to 1

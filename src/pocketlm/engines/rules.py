@@ -1,0 +1,123 @@
+"""A baseline without any language model: the nearest training example, its values replaced by what stands in their place.
+
+For honesty beside a trained model. Requests are compared by TF-IDF over words; the words around a value in the example
+are looked up in the request, and what stands between them is taken as the new value.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+import time
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from pocketlm.engines.base import Generation, Tick
+from pocketlm.tasks.call import Call, CallRow, CallTask
+from pocketlm.tasks.template import CHATML
+
+WORD = re.compile(r"\w+(?:[':]\w+)*|[^\w\s]")
+
+
+class RulesEngine:
+    """Answers from examples. A prompt is the bare request, without any template."""
+
+    def __init__(self, task: CallTask, examples: Sequence[CallRow]) -> None:
+        self.uri = "rules"
+        self.template = CHATML.name
+        self._task = task
+        self._examples = list(examples)
+        counts = [Counter(_words(self._masked(row))) for row in self._examples]
+        frequency = Counter(word for count in counts for word in count)
+        self._idf = {word: math.log(len(counts) / n) + 1 for word, n in frequency.items()}
+        self._vectors = [self._vector(count) for count in counts]
+
+    def prompt(self, row: CallRow) -> str:
+        """What this engine is asked."""
+        return row.text
+
+    def generate(
+        self, prompts: Sequence[str], *, max_tokens: int = 128, grammar: str | None = None, tick: Tick | None = None
+    ) -> list[Generation]:
+        """One answer a request; `max_tokens` and `grammar` have nothing to act on."""
+        answers = []
+        for prompt in prompts:
+            start = time.perf_counter()
+            text = self._answer(prompt)
+            answers.append(Generation(text, len(_words(text)), True, 0.0, time.perf_counter() - start))
+            if tick:
+                tick(1)
+        return answers
+
+    def stream(self, prompt: str, *, max_tokens: int = 128, grammar: str | None = None) -> Iterator[str]:
+        """The whole answer in one piece."""
+        yield self._answer(prompt)
+
+    def logprobs(self, prompt: str, completion: str) -> list[float]:
+        """Rules have no probabilities: 0 for what they would write, minus infinity for the rest."""
+        return [0.0 if self._answer(prompt) == completion else -math.inf]
+
+    def tokenize(self, text: str) -> list[int]:
+        """Words by their place in the examples' vocabulary, -1 for unknown ones."""
+        index = {word: i for i, word in enumerate(self._idf)}
+        return [index.get(word, -1) for word in _words(text)]
+
+    def close(self) -> None:
+        """Nothing is held."""
+
+    def _answer(self, request: str) -> str:
+        vector = self._vector(Counter(_words(request)))
+        best = max(range(len(self._vectors)), key=lambda i: _dot(vector, self._vectors[i]))
+        example = self._examples[best]
+        calls = [Call(call.name, _fill(call.arguments, example.text, request)) for call in example.calls]
+        answer = self._task.completion(CallRow(example.messages, tuple(calls)), CHATML)
+        return answer.removesuffix(CHATML.stop)
+
+    def _masked(self, row: CallRow) -> str:
+        text = row.text
+        for value in _strings([call.arguments for call in row.calls]):
+            text = text.replace(value, " ")
+        return text
+
+    def _vector(self, count: Counter[str]) -> dict[str, float]:
+        weights = {word: n * self._idf.get(word, 0.0) for word, n in count.items()}
+        norm = math.sqrt(sum(weight * weight for weight in weights.values())) or 1.0
+        return {word: weight / norm for word, weight in weights.items()}
+
+
+def _words(text: str) -> list[str]:
+    return [word.lower() for word in WORD.findall(text)]
+
+
+def _dot(a: dict[str, float], b: dict[str, float]) -> float:
+    return sum(weight * b[word] for word, weight in a.items() if word in b)
+
+
+def _strings(value: Any) -> Iterator[str]:
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, (list, dict)):
+        for item in value.values() if isinstance(value, dict) else value:
+            yield from _strings(item)
+
+
+def _fill(value: Any, example: str, request: str) -> Any:
+    """The example's value, or what stands between the same neighbours in the request."""
+    if isinstance(value, dict):
+        return {key: _fill(item, example, request) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_fill(item, example, request) for item in value]
+    if isinstance(value, bool):
+        return value
+    if isinstance(value, int):
+        number = re.search(r"\d+", request)
+        return int(number.group()) if number else value
+    if not isinstance(value, str) or value not in example:
+        return value
+    before, _, after = example.partition(value)
+    left, right = (WORD.findall(before) or [""])[-1], (WORD.findall(after) or [""])[0]
+    start = request.lower().rfind(left.lower()) + len(left) if left and left.lower() in request.lower() else 0
+    end = request.lower().find(right.lower(), start + 1) if right else -1
+    found = request[start : end if end > 0 else None].strip(" .?!,")
+    return found or value

@@ -1,0 +1,202 @@
+"""A Hugging Face folder on torch.
+
+Prompts are answered in batches of like length; what all of them share in front (the tools block) is computed once.
+Knows nothing about tasks: prompts are finished text, a grammar is GBNF.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from pocketlm.core.errors import EnvironmentLacks, InputError
+from pocketlm.engines.base import Generation, Tick
+from pocketlm.models.load import load_model, load_tokenizer, template_of
+
+BATCH = 48
+
+
+class TorchEngine:
+    """A folder with config.json, weights and tokenizer.
+
+    Raises:
+        InputError: the folder is not a model or its tokenizer has no chat tokens.
+    """
+
+    def __init__(self, folder: Path, uri: str | None = None) -> None:
+        if not (folder / "config.json").is_file():
+            raise InputError(f"{folder}: not a model folder (no config.json)")
+        self.uri = uri or str(folder)
+        self.model = load_model(folder, torch.float32)
+        self.tokenizer = load_tokenizer(folder)
+        chat = template_of(self.tokenizer)
+        self.template = chat.name
+        self._stop: int = self.tokenizer.convert_tokens_to_ids(chat.stop)
+        self._grammars: dict[str, Any] = {}
+
+    def tokenize(self, text: str) -> list[int]:
+        """Token ids; special tokens recognised, nothing added."""
+        ids: list[int] = self.tokenizer(text, add_special_tokens=False)["input_ids"]
+        return ids
+
+    def generate(
+        self, prompts: Sequence[str], *, max_tokens: int = 128, grammar: str | None = None, tick: Tick | None = None
+    ) -> list[Generation]:
+        """Greedy answers, in the order of the prompts."""
+        ids = [self.tokenize(prompt) for prompt in prompts]
+        shared = _common_prefix(ids)
+        order = sorted(range(len(ids)), key=lambda i: len(ids[i]))
+        answers: dict[int, Generation] = {}
+        with torch.inference_mode():
+            for start in range(0, len(order), BATCH):
+                rows = order[start : start + BATCH]
+                began = time.perf_counter()
+                done = _decode(self, [ids[i] for i in rows], shared, max_tokens, grammar)
+                seconds = (time.perf_counter() - began) / len(rows)
+                for i, (tokens, logprob) in zip(rows, done, strict=True):
+                    answers[i] = self._generation(tokens, logprob, seconds)
+                if tick:
+                    tick(len(rows))
+        return [answers[i] for i in range(len(prompts))]
+
+    def stream(self, prompt: str, *, max_tokens: int = 128, grammar: str | None = None) -> Iterator[str]:
+        """Yield text as soon as its characters are complete."""
+        ids = self.tokenize(prompt)
+        tokens: list[int] = []
+        shown = ""
+        with torch.inference_mode():
+            for token, _ in _steps(self, [ids], 0, max_tokens, grammar):
+                tokens.append(int(token[0]))
+                text = self._text(tokens)
+                if not text.endswith("\ufffd") and len(text) > len(shown):
+                    yield text[len(shown) :]
+                    shown = text
+        rest = self._text(tokens)[len(shown) :]
+        if rest:
+            yield rest
+
+    def logprobs(self, prompt: str, completion: str) -> list[float]:
+        """Natural-log probability of each token of `completion` after `prompt`."""
+        before, after = self.tokenize(prompt), self.tokenize(completion)
+        with torch.inference_mode():
+            logits = self.model(input_ids=torch.tensor([before + after]), use_cache=False).logits[0].float()
+        scores = logits.log_softmax(-1)[len(before) - 1 : -1]
+        return [float(scores[i, token]) for i, token in enumerate(after)]
+
+    def matcher(self, grammar: str) -> Any:
+        """A fresh matcher of a GBNF grammar over this tokenizer.
+
+        Raises:
+            EnvironmentLacks: llguidance is not installed. InputError: the grammar cannot be read.
+        """
+        try:
+            import llguidance
+            from llguidance.gbnf_to_lark import any_to_lark
+            from llguidance.hf import from_tokenizer
+        except ImportError as error:
+            raise EnvironmentLacks("constrained output on torch needs llguidance: pip install llguidance") from error
+        if not self._grammars:
+            self._grammars["tokens"] = from_tokenizer(self.tokenizer, n_vocab=self.model.config.vocab_size, eos_token=self._stop)
+        if grammar not in self._grammars:
+            self._grammars[grammar] = llguidance.LLMatcher.grammar_from_lark(any_to_lark(grammar))
+        matcher = llguidance.LLMatcher(self._grammars["tokens"], self._grammars[grammar])
+        if matcher.get_error():
+            raise InputError(f"the grammar cannot be read: {matcher.get_error()}")
+        return matcher
+
+    def close(self) -> None:
+        """Drop the weights."""
+        del self.model
+
+    def _text(self, tokens: list[int]) -> str:
+        kept = tokens[:-1] if tokens and tokens[-1] == self._stop else tokens
+        text: str = self.tokenizer.decode(kept, skip_special_tokens=False, clean_up_tokenization_spaces=False)
+        return text
+
+    def _generation(self, tokens: list[int], logprob: float, seconds: float) -> Generation:
+        stopped = bool(tokens) and tokens[-1] == self._stop
+        return Generation(self._text(tokens), len(tokens), stopped, logprob, seconds)
+
+
+def _decode(
+    engine: TorchEngine, ids: list[list[int]], shared: int, max_tokens: int, grammar: str | None
+) -> list[tuple[list[int], float]]:
+    """Tokens (the stop token included) and summed log-probability of each row."""
+    tokens: list[list[int]] = [[] for _ in ids]
+    total = [0.0] * len(ids)
+    open_rows = [True] * len(ids)
+    for chosen, logprob in _steps(engine, ids, shared, max_tokens, grammar):
+        for row, (token, value) in enumerate(zip(chosen.tolist(), logprob.tolist(), strict=True)):
+            if open_rows[row]:
+                tokens[row].append(token)
+                total[row] += value
+                open_rows[row] = token != engine._stop
+        if not any(open_rows):
+            break
+    return list(zip(tokens, total, strict=True))
+
+
+def _steps(
+    engine: TorchEngine, ids: list[list[int]], shared: int, max_tokens: int, grammar: str | None
+) -> Iterator[tuple[Tensor, Tensor]]:
+    """Yield (token, log-probability), each (rows,), a step; ends when every row has written the stop token.
+
+    Rows are padded on the left, behind the shared prefix; positions skip the padding.
+    """
+    model, rows, stop = engine.model, len(ids), engine._stop
+    longest = max(map(len, ids)) - shared
+    own = torch.full((rows, longest), stop)
+    mask = torch.zeros((rows, shared + longest), dtype=torch.long)
+    mask[:, :shared] = 1
+    for row, tokens in enumerate(ids):
+        length = len(tokens) - shared
+        own[row, longest - length :] = torch.tensor(tokens[shared:])
+        mask[row, shared + longest - length :] = 1
+    cache = None
+    if shared:
+        cache = model(input_ids=torch.tensor([ids[0][:shared]]), use_cache=True, logits_to_keep=1).past_key_values
+        cache.batch_repeat_interleave(rows)
+    matchers = [engine.matcher(grammar) for _ in ids] if grammar else []
+    feed, positions = own, (mask.cumsum(1) - 1).clamp_(min=0)[:, shared:]
+    finished = torch.zeros(rows, dtype=torch.bool)
+    for _ in range(max_tokens):
+        out = model(
+            input_ids=feed, attention_mask=mask, position_ids=positions, past_key_values=cache, use_cache=True, logits_to_keep=1
+        )
+        cache = out.past_key_values
+        scores = out.logits[:, -1].float().log_softmax(-1)
+        if matchers:
+            _forbid(scores, matchers)
+        chosen = scores.argmax(-1)
+        yield chosen, scores.gather(1, chosen[:, None])[:, 0]
+        finished |= chosen == stop
+        if finished.all():
+            return
+        for matcher, token in zip(matchers, chosen.tolist(), strict=False):
+            if not matcher.is_stopped():
+                matcher.consume_token(token)
+        feed, positions = chosen[:, None], positions[:, -1:] + 1
+        mask = torch.cat([mask, mask.new_ones((rows, 1))], dim=1)
+
+
+def _forbid(scores: Tensor, matchers: list[Any]) -> None:
+    """Set the score of every token the grammar does not allow to minus infinity, in place."""
+    from llguidance.torch import allocate_token_bitmask, apply_token_bitmask_inplace, fill_next_token_bitmask
+
+    bits = allocate_token_bitmask(1, scores.shape[1])
+    for row, matcher in enumerate(matchers):
+        if not matcher.is_stopped():
+            fill_next_token_bitmask(matcher, bits, 0)
+            apply_token_bitmask_inplace(scores[row : row + 1], bits)
+
+
+def _common_prefix(ids: list[list[int]]) -> int:
+    """Tokens all prompts share; each row keeps at least one of its own."""
+    first, last = min(ids), max(ids)
+    length = min(map(len, ids)) - 1
+    return next((i for i in range(length) if first[i] != last[i]), length) if len(ids) > 1 else 0

@@ -1,0 +1,99 @@
+"""From a base's name to a Hugging Face folder of fp32 weights and a tokenizer, and from a folder to a model in memory."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from pocketlm.core.errors import EnvironmentLacks, InputError
+from pocketlm.core.files import atomic_dir, read_json, write_json
+from pocketlm.core.progress import say
+from pocketlm.models.starters import STARTERS, cache_dir, starter_file
+from pocketlm.tasks.template import Template, template_for
+
+
+def resolve_base(uri: str) -> Path:
+    """The folder of a base: `starter:NAME`, `hf:NAME` (a hub repository) or a path.
+
+    Raises:
+        InputError: nothing by that name. EnvironmentLacks: it cannot be fetched.
+    """
+    scheme, _, name = uri.partition(":")
+    if scheme == "starter":
+        return _unpack_starter(name)
+    if scheme == "hf":
+        return _fetch_hub(name)
+    folder = Path(uri)
+    if not (folder / "config.json").is_file():
+        raise InputError(f"base {uri}: not a folder with config.json; write starter:NAME, hf:NAME or a model folder")
+    return folder
+
+
+def load_tokenizer(folder: Path) -> Any:
+    """The folder's fast tokenizer."""
+    from transformers import AutoTokenizer
+
+    return AutoTokenizer.from_pretrained(folder)
+
+
+def load_model(folder: Path, dtype: Any) -> Any:
+    """The folder's causal language model in `dtype`, in evaluation mode."""
+    from transformers import AutoModelForCausalLM
+    from transformers.utils import logging
+
+    logging.disable_progress_bar()
+    return AutoModelForCausalLM.from_pretrained(folder, dtype=dtype, local_files_only=True).eval()
+
+
+def template_of(tokenizer: Any) -> Template:
+    """The chat template whose markers the tokenizer knows."""
+    return template_for(list(tokenizer.get_vocab()))
+
+
+def lineage(uri: str, folder: Path) -> dict[str, Any]:
+    """What a model was made from: name, licence, source, checksum where known."""
+    starter = STARTERS.get(uri.partition(":")[2])
+    if starter is None:
+        return {"base": uri}
+    return {"base": uri, "title": starter.title, "licence": starter.licence, "source": starter.source, "sha256": starter.sha256}
+
+
+def _unpack_starter(name: str) -> Path:
+    """Dequantize a starter's GGUF once; the folder is kept beside it."""
+    file = starter_file(name)
+    folder = file.parent / "hf"
+    stamp = folder / "pocketlm.json"
+    if stamp.is_file() and read_json(stamp) == {"sha256": STARTERS[name].sha256}:
+        return folder
+    import torch
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+    from transformers.utils import logging
+
+    say(f"Unpacking {STARTERS[name].title} (once)")
+    logging.disable_progress_bar()
+    level, _ = logging.get_verbosity(), logging.set_verbosity_error()
+    source = {"pretrained_model_name_or_path": str(file.parent), "gguf_file": file.name}
+    model = AutoModelForCausalLM.from_pretrained(**source, dtype=torch.float32)
+    tokenizer = AutoTokenizer.from_pretrained(**source)
+    logging.set_verbosity(level)
+    if hasattr(model.config, "quantization_config"):  # the weights are plain now, and must be saved as such
+        del model.config.quantization_config
+    model.hf_quantizer = None
+    with atomic_dir(folder) as aside:
+        model.save_pretrained(aside)
+        tokenizer.save_pretrained(aside)
+        write_json(aside / "pocketlm.json", {"sha256": STARTERS[name].sha256})
+    return folder
+
+
+def _fetch_hub(name: str) -> Path:
+    from huggingface_hub import snapshot_download
+
+    patterns = ["*.json", "*.safetensors", "*.model", "*.jinja"]
+    try:
+        return Path(snapshot_download(name, allow_patterns=patterns))
+    except Exception as error:  # the hub's client raises many kinds; all mean: not to be had
+        raise EnvironmentLacks(
+            f"hf:{name}: the hub could not be reached or has no such model ({type(error).__name__}); "
+            "check the name and the network, or use starter:smollm2-135m"
+        ) from error

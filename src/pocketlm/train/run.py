@@ -1,0 +1,195 @@
+"""A run: one training and its folder.
+
+runs/NAME/  manifest.json, config.json, tools.json, adapter/ (PEFT format), model/ (merged), metrics.jsonl. The folder
+is a model any Hugging Face tool can open at model/, and what `pocketlm eval`, `export` and `run` take.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pocketlm.core.config import Config
+from pocketlm.core.errors import InputError, Problems
+from pocketlm.core.files import atomic_dir, dump_compact, read_json, sha256_value, write_json
+from pocketlm.core.manifest import read_manifest, write_manifest
+from pocketlm.core.progress import say
+from pocketlm.models.load import lineage, load_model, load_tokenizer, resolve_base, template_of
+from pocketlm.tasks.call import CallRow, CallTask
+from pocketlm.tasks.template import Template
+from pocketlm.tasks.tools import ToolSet
+from pocketlm.train.batches import Example
+
+
+@dataclass(frozen=True)
+class Run:
+    """A finished run."""
+
+    folder: Path
+
+    @classmethod
+    def open(cls, folder: Path) -> Run:
+        """Open a finished run.
+
+        Raises:
+            InputError: not a run, or one that did not finish.
+        """
+        folder = Path(folder)
+        if not (folder / "manifest.json").is_file() or not (folder / "model" / "config.json").is_file():
+            hint = "its training did not finish, run `pocketlm train` again" if folder.is_dir() else "no such folder"
+            raise InputError(f"{folder}: not a finished run; {hint}")
+        return cls(folder)
+
+    @property
+    def model(self) -> Path:
+        """Folder of the merged model."""
+        return self.folder / "model"
+
+    @property
+    def manifest(self) -> dict[str, Any]:
+        """The run's manifest."""
+        return dict(read_manifest(self.folder))
+
+    @property
+    def config(self) -> Config:
+        """The settings the run was made with."""
+        return Config.model_validate(read_json(self.folder / "config.json"))
+
+    @property
+    def task(self) -> CallTask:
+        """The task with the tools and the prompt the run was trained for."""
+        return CallTask(ToolSet.load(self.folder / "tools.json"), self.config.tools_in_prompt)
+
+    @property
+    def history(self) -> list[dict[str, float]]:
+        """The logged steps."""
+        lines = (self.folder / "metrics.jsonl").read_text(encoding="utf-8").splitlines()
+        return [json.loads(line) for line in lines]
+
+
+def train_run(
+    config: Config, tools: ToolSet, train: Sequence[CallRow], valid: Sequence[CallRow], folder: Path
+) -> Run:
+    """Train as `config` says and fill `folder`; reuse it when nothing changed, resume it when it was interrupted.
+
+    Raises:
+        InputError: rows too long or without a label, a base without chat tokens.
+    """
+    key = run_key(config, tools, train, valid)
+    if (folder / "manifest.json").is_file() and read_manifest(folder).get("key") == key:
+        say(f"{folder}: trained before with the same data and settings, reused")
+        return Run(folder)
+
+    import torch
+
+    from pocketlm.train.compute import choose_compute
+    from pocketlm.train.loop import fit
+    from pocketlm.train.lora import add_lora, merge_lora, save_adapter
+
+    torch.manual_seed(config.seed)
+    torch.set_flush_denormal(True)
+    base = resolve_base(config.base)
+    tokenizer = load_tokenizer(base)
+    template = template_of(tokenizer)
+    task = CallTask(tools, config.tools_in_prompt)
+    examples = encode(task, train, tokenizer, template, config.train.max_tokens)
+    held_out = encode(task, valid, tokenizer, template, config.train.max_tokens)
+
+    settings = config.train
+    compute = choose_compute(settings.compute)
+    model = load_model(base, torch.bfloat16 if compute == "bf16" else torch.float32)
+    add_lora(
+        model, settings.targets, settings.rank, settings.alpha, last_layers=settings.last_layers, int8=compute == "int8"
+    )
+    if settings.compile:
+        for block in model.model.layers:
+            block.compile(dynamic=True)
+    trained = sum(p.numel() for p in model.parameters() if p.requires_grad)
+    say(f"Training {trained / 1e6:.1f} M of {_parameters(model) / 1e6:.0f} M parameters on {len(examples)} rows ({compute})")
+
+    folder.mkdir(parents=True, exist_ok=True)
+    checkpoint = folder / f"checkpoint-{key[:12]}.pt"
+    for stale in folder.glob("checkpoint-*.pt"):
+        if stale != checkpoint:
+            stale.unlink()
+    if checkpoint.exists():
+        say(f"{folder}: an interrupted training was found, going on")
+    pad = tokenizer.pad_token_id if tokenizer.pad_token_id is not None else tokenizer.eos_token_id
+    with (folder / "metrics.live.jsonl").open("a", encoding="utf-8") as live:
+        history = fit(
+            model, examples, held_out, settings, pad=pad, seed=config.seed, checkpoint=checkpoint,
+            log=lambda entry: _log(live, entry),
+        )  # fmt: skip
+
+    (folder / "metrics.live.jsonl").unlink()
+    (folder / "metrics.jsonl").write_text("".join(dump_compact(entry) + "\n" for entry in history.steps), encoding="utf-8")
+    save_adapter(model, folder / "adapter", base=config.base, rank=settings.rank, alpha=settings.alpha)
+    merge_lora(model)
+    with atomic_dir(folder / "model") as aside:
+        model.save_pretrained(aside)
+        tokenizer.chat_template = template.jinja
+        tokenizer.save_pretrained(aside)
+    write_json(folder / "config.json", config.model_dump())
+    write_json(folder / "tools.json", tools.to_openai())
+    last = history.steps[-1]
+    write_manifest(
+        folder,
+        {
+            "kind": "run",
+            "key": key,
+            "task": config.task,
+            "template": template.name,
+            "tools_sha256": tools.sha256,
+            "lineage": lineage(config.base, base),
+            "seed": config.seed,
+            "compute": compute,
+            "rows": {"train": len(train), "valid": len(valid)},
+            "metrics": {
+                "train_seconds": round(history.seconds, 1),
+                "tokens_per_s": last["tokens_per_s"],
+                "steps": len(history.steps),
+                "valid_loss": last.get("valid_loss"),
+            },
+        },
+    )
+    checkpoint.unlink()
+    return Run(folder)
+
+
+def run_key(config: Config, tools: ToolSet, train: Sequence[CallRow], valid: Sequence[CallRow]) -> str:
+    """Hash of everything that decides the weights."""
+    rows = [[row.to_json() for row in part] for part in (train, valid)]
+    return sha256_value([config.model_dump(exclude={"data"}), tools.to_openai(), rows])
+
+
+def encode(
+    task: CallTask, rows: Sequence[CallRow], tokenizer: Any, template: Template, max_tokens: int
+) -> list[Example]:
+    """Rows as token ids: prompt and completion apart, as at run time.
+
+    Raises:
+        Problems: rows longer than `max_tokens`, all at once.
+    """
+    prompts = tokenizer([task.prompt(row, template) for row in rows], add_special_tokens=False)["input_ids"]
+    answers = tokenizer([task.completion(row, template) for row in rows], add_special_tokens=False)["input_ids"]
+    examples = [Example(prompt, answer) for prompt, answer in zip(prompts, answers, strict=True)]
+    long = [
+        f"{row.where or row.text[:40]!r}: {len(example)} tokens"
+        for row, example in zip(rows, examples, strict=True)
+        if len(example) > max_tokens
+    ]
+    if long:
+        raise Problems(f"rows over train.max_tokens={max_tokens}; raise it or shorten them", long)
+    return examples
+
+
+def _parameters(model: Any) -> int:
+    return sum(parameter.numel() for parameter in model.parameters())
+
+
+def _log(live: Any, entry: dict[str, float]) -> None:
+    live.write(dump_compact(entry) + "\n")
+    live.flush()
