@@ -41,7 +41,7 @@ def _tokenizer_json() -> str:
 
 def make_tiny_tokenizer() -> PreTrainedTokenizerFast:
     """The tokenizer alone: at most 480 tokens, ids 0, 1, 2 are <|endoftext|>, <|im_start|>, <|im_end|>."""
-    return PreTrainedTokenizerFast(
+    return PreTrainedTokenizerFast(  # type: ignore[no-untyped-call]
         tokenizer_object=Tokenizer.from_str(_tokenizer_json()),
         bos_token="<|im_start|>",
         eos_token="<|im_end|>",
@@ -72,6 +72,6 @@ def make_tiny_llama(folder: Path, *, seed: int = 0, layers: int = 2, width: int 
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         model = LlamaForCausalLM(config)
-    model.float().save_pretrained(folder)
+    model.float().save_pretrained(folder)  # type: ignore[no-untyped-call]
     tokenizer.save_pretrained(folder)
     return Path(folder)

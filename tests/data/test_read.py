@@ -40,7 +40,7 @@ def write(tmp_path: Path) -> Write:
         if len(rows) == 1 and isinstance(rows[0], bytes):
             path.write_bytes(rows[0])
         else:
-            lines = [row if isinstance(row, str) else json.dumps(row, ensure_ascii=False) for row in rows]
+            lines = [row if isinstance(row, str) else json.dumps(row) for row in rows]
             path.write_text("".join(line + "\n" for line in lines), encoding="utf-8")
         return path
 
@@ -265,6 +265,7 @@ BAD_ROWS = [
     ({"text": 5, "calls": []}, '"text" must be text, got 5'),
     ({"calls": []}, 'has no "text", which the first rows of this file have (its keys: calls)'),
     ({"text": "hi"}, 'has no "calls"'),
+    ({"text": "\ud83d", "calls": []}, "holds half a character"),
     (["hi"], "expected an object with keys, got ['hi']"),
     ({"text": "x" * 20_001, "calls": []}, "the text takes 20,001 characters, over the limit of 20,000"),
     (native(alarm(time="x" * 20_001)), "the calls take 20,"),

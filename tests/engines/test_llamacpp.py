@@ -44,7 +44,7 @@ def engine(file: Path) -> Iterator[LlamaCppEngine]:
 
 @pytest.fixture(scope="module")
 def model(tiny: Path) -> Any:
-    return AutoModelForCausalLM.from_pretrained(tiny, dtype=torch.float32).eval()
+    return AutoModelForCausalLM.from_pretrained(tiny, dtype=torch.float32).eval()  # type: ignore[no-untyped-call]
 
 
 def _torch_answer(model: Any, prompt: str, max_tokens: int) -> list[int]:
@@ -81,7 +81,8 @@ def test_logprobs_match_torch(engine: LlamaCppEngine, model: Any) -> None:
 def test_an_answers_logprob_is_its_tokens_sum(engine: LlamaCppEngine) -> None:
     for text in ("call mum", "nö😀"):  # llama.cpp reports no token that ends inside a character
         answer = engine.generate([PROMPTS[1]], max_tokens=40, grammar=f'root ::= "{text}"')[0]
-        assert answer.text == text and answer.stopped
+        assert answer.text == text
+        assert answer.stopped
         ids = engine._complete(
             engine.tokenize(PROMPTS[1]), 40, grammar=f'root ::= "{text}"', verbose=True, return_tokens=True
         )["__verbose"]["tokens"]
@@ -105,12 +106,15 @@ def test_tokens_have_nothing_added(engine: LlamaCppEngine) -> None:
 
 def test_the_stop_token_ends_an_answer(tiny: Path, engine: LlamaCppEngine, model: Any, tmp_path: Path) -> None:
     third = _torch_answer(model, PROMPTS[0], 12)[2]  # what the model says third becomes the stop token
-    token = make_tiny_tokenizer().convert_ids_to_tokens(third)
+    token = str(make_tiny_tokenizer().convert_ids_to_tokens(third))
     stopping = LlamaCppEngine(export_gguf(tiny, tmp_path / "m.gguf", precision="f32", stop_token=token).path, threads=1)
     answer, free = (e.generate([PROMPTS[0]], max_tokens=12)[0] for e in (stopping, engine))
     stopping.close()
-    assert answer.stopped and not free.stopped
-    assert answer.tokens <= 3 and free.text.startswith(answer.text) and free.tokens == 12
+    assert answer.stopped
+    assert not free.stopped
+    assert answer.tokens <= 3
+    assert free.text.startswith(answer.text)
+    assert free.tokens == 12
 
 
 def test_a_grammar_constrains(engine: LlamaCppEngine) -> None:
@@ -129,7 +133,8 @@ def test_the_stream_is_the_answer(engine: LlamaCppEngine) -> None:
     assert len(pieces) > 2
     whole = engine.generate([PROMPTS[0]], max_tokens=24)[0].text
     streamed = "".join(pieces)
-    assert whole.startswith(streamed) and not whole[len(streamed) :].strip("\ufffd")  # a character cut at the end
+    assert whole.startswith(streamed)
+    assert not whole[len(streamed) :].strip("\ufffd")
 
 
 def test_a_stream_left_early_frees_the_engine(engine: LlamaCppEngine) -> None:

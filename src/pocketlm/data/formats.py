@@ -65,9 +65,15 @@ def parse_row(row: Any, format_name: str) -> Parsed:
     if not isinstance(row, dict):
         raise BadRow(f"expected an object with keys, got {row!r:.60}")
     parsed = READERS[format_name](row)
-    if longest := max((len(m.content) for m in parsed.messages), default=0):
-        _check_length("the text takes", longest)
-    _check_length("the calls take", len(dump_compact([call.to_json() for call in parsed.calls])))
+    calls = dump_compact([call.to_json() for call in parsed.calls])
+    _check_length("the text takes", max(len(message.content) for message in parsed.messages))
+    _check_length("the calls take", len(calls))
+    try:
+        "".join([calls, *(message.content for message in parsed.messages)]).encode()
+    except UnicodeEncodeError as error:
+        raise BadRow(
+            f"holds half a character ({error.object[error.start]!a}, a lone surrogate); mend its text"
+        ) from None
     return parsed
 
 

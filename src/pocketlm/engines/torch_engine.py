@@ -11,6 +11,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -186,13 +187,11 @@ def _steps(
 
 def _forbid(scores: Tensor, matchers: list[Any]) -> None:
     """Set the score of every token the grammar does not allow to minus infinity, in place."""
-    from llguidance.torch import allocate_token_bitmask, apply_token_bitmask_inplace, fill_next_token_bitmask
-
-    bits = allocate_token_bitmask(1, scores.shape[1])
     for row, matcher in enumerate(matchers):
         if not matcher.is_stopped():
-            fill_next_token_bitmask(matcher, bits, 0)
-            apply_token_bitmask_inplace(scores[row : row + 1], bits)
+            bits = np.frombuffer(matcher.compute_bitmask(), dtype=np.uint8)
+            allowed = np.unpackbits(bits, bitorder="little")[: scores.shape[1]].astype(bool)
+            scores[row].masked_fill_(torch.from_numpy(~allowed), -torch.inf)
 
 
 def _common_prefix(ids: list[list[int]]) -> int:

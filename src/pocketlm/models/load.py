@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -62,9 +63,10 @@ def _unpack_starter(name: str) -> Path:
     """Dequantize a starter's GGUF once; the folder is kept beside it."""
     file = starter_file(name)
     folder = file.parent / "hf"
-    stamp = folder / "pocketlm.json"
-    if stamp.is_file() and read_json(stamp) == {"sha256": STARTERS[name].sha256}:
+    stamp, made_from = folder / "pocketlm.json", {"sha256": STARTERS[name].sha256, "unpacking": 2}
+    if stamp.is_file() and read_json(stamp) == made_from:
         return folder
+    os.environ.setdefault("TQDM_DISABLE", "1")  # transformers draws a bar of its own
     import torch
     from transformers import AutoModelForCausalLM, AutoTokenizer
     from transformers.utils import logging
@@ -75,6 +77,7 @@ def _unpack_starter(name: str) -> Path:
     source = {"pretrained_model_name_or_path": str(file.parent), "gguf_file": file.name}
     model = AutoModelForCausalLM.from_pretrained(**source, dtype=torch.float32)
     tokenizer = AutoTokenizer.from_pretrained(**source)
+    _split_digits(tokenizer)
     logging.set_verbosity(level)
     if hasattr(model.config, "quantization_config"):  # the weights are plain now, and must be saved as such
         del model.config.quantization_config
@@ -82,8 +85,16 @@ def _unpack_starter(name: str) -> Path:
     with atomic_dir(folder) as aside:
         model.save_pretrained(aside)
         tokenizer.save_pretrained(aside)
-        write_json(aside / "pocketlm.json", {"sha256": STARTERS[name].sha256})
+        write_json(aside / stamp.name, made_from)
     return folder
+
+
+def _split_digits(tokenizer: Any) -> None:
+    """Give SmolLM2's tokenizer its first step back, each digit a token of its own; the import from GGUF drops it."""
+    from tokenizers import pre_tokenizers
+
+    steps = [pre_tokenizers.Digits(individual_digits=True), pre_tokenizers.ByteLevel(add_prefix_space=False)]
+    tokenizer.backend_tokenizer.pre_tokenizer = pre_tokenizers.Sequence(steps)
 
 
 def _fetch_hub(name: str) -> Path:

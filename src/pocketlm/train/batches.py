@@ -1,7 +1,7 @@
-"""From rows of tokens to batches: nothing padded that need not be, nothing computed twice.
+"""From rows of tokens to packed batches: nothing padded, nothing computed twice.
 
-Rows of one task often share a long prefix (the tools block). It is cut off here once and computed once a step; each
-row keeps only what is its own. Rows of similar length share a batch, so that hardly any padding is computed.
+Rows of one task often share a long prefix (the tools block). It stands once in front of the batch; each row adds only
+what is its own.
 """
 
 from __future__ import annotations
@@ -29,18 +29,24 @@ class Example:
 
 @dataclass(frozen=True)
 class Batch:
-    """Rows side by side.
+    """Rows packed end to end: the shared prefix once, then each row's own tokens.
 
     Attributes:
-        prefix: token ids shared by all rows, (prefix,), may be empty.
-        ids: (rows, length) the rows' own tokens, padded on the right.
-        position: flat indices into (rows * length) whose next token is a label.
-        label: the token ids to predict at those places.
+        ids, positions: (1, tokens); a row's positions continue after the prefix.
+        prefix: number of shared tokens in front, may be 0.
+        rows, length: number of rows, and own tokens of the longest.
+        slot: (own tokens,) place of each own token in a (rows * length) layout side by side.
+        labelled: (labels,) indices of the tokens whose next token is a label.
+        label: (labels,) the token ids to predict there.
     """
 
-    prefix: Tensor
     ids: Tensor
-    position: Tensor
+    positions: Tensor
+    prefix: int
+    rows: int
+    length: int
+    slot: Tensor
+    labelled: Tensor
     label: Tensor
 
 
@@ -58,31 +64,38 @@ def shared_prefix(examples: Sequence[Example]) -> int:
 
 
 def plan_batches(lengths: Sequence[int], tokens: int, seed: int) -> list[list[int]]:
-    """Indices of the rows of each batch, at most `tokens` padded tokens a batch, in a shuffled order.
+    """Indices of the rows of each batch, at most `tokens` tokens a batch (or one longer row), in random order.
 
-    Rows are sorted by length with a random tie-break, so batches differ between epochs.
+    Rows are not sorted by length: short rows are often of one kind (no call), and batches of one kind train badly.
     """
-    rng = random.Random(seed)
-    order = sorted(range(len(lengths)), key=lambda i: (lengths[i], rng.random()))
+    order = list(range(len(lengths)))
+    random.Random(seed).shuffle(order)
     batches: list[list[int]] = [[]]
+    filled = 0
     for index in order:
-        if batches[-1] and lengths[index] * (len(batches[-1]) + 1) > tokens:
+        if batches[-1] and filled + lengths[index] > tokens:
             batches.append([])
+            filled = 0
         batches[-1].append(index)
-    rng.shuffle(batches)
+        filled += lengths[index]
     return batches
 
 
-def make_batch(examples: Sequence[Example], prefix: int, pad: int) -> Batch:
+def make_batch(examples: Sequence[Example], prefix: int) -> Batch:
     """Pack examples whose first `prefix` tokens are equal."""
-    own = [(example.prompt + example.completion)[prefix:] for example in examples]
-    length = max(map(len, own))
-    ids = torch.full((len(own), length), pad, dtype=torch.long)
-    position, label = [], []
-    for row, (tokens, example) in enumerate(zip(own, examples, strict=True)):
-        ids[row, : len(tokens)] = torch.tensor(tokens)
-        start = row * length + len(example.prompt) - prefix - 1  # the place that predicts the first label
-        position += range(start, start + len(example.completion))
-        label += example.completion
-    shared = torch.tensor(examples[0].prompt[:prefix], dtype=torch.long)
-    return Batch(shared, ids, torch.tensor(position), torch.tensor(label))
+    ids, positions = examples[0].prompt[:prefix], list(range(prefix))
+    slot: list[int] = []
+    labelled: list[int] = []
+    length = max(map(len, examples)) - prefix
+    for row, example in enumerate(examples):
+        first_label = len(ids) + len(example.prompt) - prefix
+        labelled += range(first_label - 1, first_label - 1 + len(example.completion))
+        own = (example.prompt + example.completion)[prefix:]
+        slot += range(row * length, row * length + len(own))
+        positions += range(prefix, prefix + len(own))
+        ids = ids + own
+    label = [token for example in examples for token in example.completion]
+    return Batch(
+        torch.tensor([ids]), torch.tensor([positions]), prefix, len(examples), length, torch.tensor(slot),
+        torch.tensor(labelled), torch.tensor(label),
+    )  # fmt: skip

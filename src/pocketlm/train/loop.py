@@ -20,6 +20,7 @@ from pocketlm.core.config import TrainConfig
 from pocketlm.core.errors import InputError
 from pocketlm.core.files import atomic_path
 from pocketlm.core.progress import progress
+from pocketlm.train.attention import use_packed_attention
 from pocketlm.train.batches import Batch, Example, make_batch, plan_batches, shared_prefix
 from pocketlm.train.objective import next_token_loss
 
@@ -41,7 +42,6 @@ def fit(
     valid: Sequence[Example],
     settings: TrainConfig,
     *,
-    pad: int,
     seed: int,
     checkpoint: Path,
     log: Callable[[dict[str, float]], None],
@@ -58,6 +58,7 @@ def fit(
     """
     weights = [parameter for parameter in model.parameters() if parameter.requires_grad]
     optimizer = torch.optim.AdamW(weights, lr=settings.lr, weight_decay=0.0, betas=(0.9, 0.99), fused=True)
+    use_packed_attention(model)
     prefix = shared_prefix([*train, *valid])
     plan = _plan(train, prefix, settings, seed)
     rate = schedule(settings, len(plan))
@@ -75,13 +76,13 @@ def fit(
         update(step)
         try:
             while step < len(plan):
-                batch = make_batch([train[i] for i in plan[step]], prefix, pad)
+                batch = make_batch([train[i] for i in plan[step]], prefix)
                 loss = _step(model, batch, weights, optimizer, settings.lr * rate(step), settings.clip)
                 step += 1
                 history.tokens += sum(len(train[i]) - prefix for i in plan[step - 1])
                 entry = {"step": step, "loss": loss, "lr": settings.lr * rate(step - 1)}
                 if valid and (step == len(plan) or step % max(1, len(plan) // 10) == 0):
-                    entry["valid_loss"] = mean_loss(model, valid, prefix, settings.batch_tokens, pad)
+                    entry["valid_loss"] = mean_loss(model, valid, prefix, settings.batch_tokens)
                 elapsed = history.seconds + time.perf_counter() - since
                 entry |= {"seconds": round(elapsed, 2), "tokens_per_s": round(history.tokens / elapsed, 1)}
                 history.steps.append(entry)
@@ -98,14 +99,14 @@ def fit(
     return history
 
 
-def mean_loss(model: Any, examples: Sequence[Example], prefix: int, tokens: int, pad: int) -> float:
+def mean_loss(model: Any, examples: Sequence[Example], prefix: int, tokens: int) -> float:
     """Cross-entropy in nats a label token."""
     was_training = model.training
     model.eval()
     total, labels = 0.0, 0
     with torch.no_grad():
         for indices in plan_batches([len(e) - prefix for e in examples], tokens, 0):
-            batch = make_batch([examples[i] for i in indices], prefix, pad)
+            batch = make_batch([examples[i] for i in indices], prefix)
             total += next_token_loss(model, batch).item()
             labels += len(batch.label)
     model.train(was_training)

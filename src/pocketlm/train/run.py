@@ -117,10 +117,9 @@ def train_run(
             stale.unlink()
     if checkpoint.exists():
         say(f"{folder}: an interrupted training was found, going on")
-    pad = tokenizer.pad_token_id if tokenizer.pad_token_id is not None else tokenizer.eos_token_id
     with (folder / "metrics.live.jsonl").open("a", encoding="utf-8") as live:
         history = fit(
-            model, examples, held_out, settings, pad=pad, seed=config.seed, checkpoint=checkpoint,
+            model, examples, held_out, settings, seed=config.seed, checkpoint=checkpoint,
             log=lambda entry: _log(live, entry),
         )  # fmt: skip
 
@@ -128,6 +127,7 @@ def train_run(
     (folder / "metrics.jsonl").write_text("".join(dump_compact(entry) + "\n" for entry in history.steps), encoding="utf-8")
     save_adapter(model, folder / "adapter", base=config.base, rank=settings.rank, alpha=settings.alpha)
     merge_lora(model)
+    model.set_attn_implementation("sdpa")
     with atomic_dir(folder / "model") as aside:
         model.save_pretrained(aside)
         tokenizer.chat_template = template.jinja
