@@ -46,7 +46,9 @@ class TrainConfig(_Section):
     )
     last_layers: int | None = Field(None, ge=1, description="adapt only the last N blocks; faster, a little weaker")
     batch_tokens: int = Field(640, ge=16, description="padded tokens a step")
-    max_tokens: int = Field(1024, ge=16, description="longest row in tokens; a longer one is an error before the first step")
+    max_tokens: int = Field(
+        1024, ge=16, description="longest row in tokens; a longer one is an error before the first step"
+    )
     clip: float = Field(1.0, gt=0, description="gradient norm limit")
     compute: Literal["auto", "fp32", "bf16", "int8"] = Field(
         "auto", description="arithmetic of the frozen products; auto takes what a short probe finds fastest"
@@ -59,7 +61,9 @@ class Config(_Section):
 
     task: Literal["call"] = Field("call", description="what a row is")
     base: str = Field("starter:smollm2-135m", description="the model to start from: starter:NAME, hf:NAME or a folder")
-    tools: str | None = Field("tools.json", description="the app's functions in the OpenAI format; null: read from the rows")
+    tools: str | None = Field(
+        "tools.json", description="the app's functions in the OpenAI format; null: read from the rows"
+    )
     tools_in_prompt: Literal["full", "names", "none"] = Field(
         "none", description="a model tuned for fixed tools needs no list of them in the prompt"
     )

@@ -65,10 +65,12 @@ def atomic_dir(path: Path) -> Iterator[Path]:
             for file in aside.rglob("*"):
                 if file.is_file():
                     _sync(file)
+            old = path.with_name(f".{path.name}.{os.getpid()}.old")
             if path.exists():
-                shutil.rmtree(path)
+                os.replace(path, old)
             os.replace(aside, path)
             _sync(path.parent)
+            shutil.rmtree(old, ignore_errors=True)
         finally:
             shutil.rmtree(aside, ignore_errors=True)
 

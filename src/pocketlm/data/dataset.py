@@ -157,7 +157,7 @@ def _read_row(line: str, where: str) -> CallRow:
 
 
 def _check_shares(valid_share: float, test_share: float) -> None:
-    if not (0 <= valid_share and 0 <= test_share and valid_share + test_share < 1):
+    if not (valid_share >= 0 and test_share >= 0 and valid_share + test_share < 1):
         raise InputError(
             f"valid_share {valid_share} and test_share {test_share} must be 0 or more and together under 1: "
             "the rest is what the model learns from"

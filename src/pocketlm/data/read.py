@@ -267,7 +267,7 @@ def _is_lines(text: str, file: Path) -> bool:
     if start[0] == "[":
         return False
     first, _, rest = start.partition("\n")
-    return file.suffix.lower() == ".jsonl" or bool(rest.strip()) and first.rstrip().endswith("}")
+    return file.suffix.lower() == ".jsonl" or (bool(rest.strip()) and first.rstrip().endswith("}"))
 
 
 def _not_json(file: Path, error: ValueError, line: int = 0) -> str:

@@ -54,7 +54,7 @@ def _deal(keys: list[str], draws: Mapping[str, float], valid_share: float, test_
     if valid_share and len(keys) >= ROWS_FOR_VALID:
         valid = max(valid, 1)
     valid = min(valid, len(keys) - test)
-    return {key: "test" for key in keys[:test]} | {key: "valid" for key in keys[len(keys) - valid :]}
+    return dict.fromkeys(keys[:test], "test") | dict.fromkeys(keys[len(keys) - valid :], "valid")
 
 
 def _fill_empty(keys: list[str], taken: dict[str, str], valid_share: float, test_share: float) -> None:

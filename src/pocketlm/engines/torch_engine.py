@@ -102,7 +102,9 @@ class TorchEngine:
         except ImportError as error:
             raise EnvironmentLacks("constrained output on torch needs llguidance: pip install llguidance") from error
         if not self._grammars:
-            self._grammars["tokens"] = from_tokenizer(self.tokenizer, n_vocab=self.model.config.vocab_size, eos_token=self._stop)
+            self._grammars["tokens"] = from_tokenizer(
+                self.tokenizer, n_vocab=self.model.config.vocab_size, eos_token=self._stop
+            )
         if grammar not in self._grammars:
             self._grammars[grammar] = llguidance.LLMatcher.grammar_from_lark(any_to_lark(grammar))
         matcher = llguidance.LLMatcher(self._grammars["tokens"], self._grammars[grammar])
@@ -167,7 +169,12 @@ def _steps(
     finished = torch.zeros(rows, dtype=torch.bool)
     for _ in range(max_tokens):
         out = model(
-            input_ids=feed, attention_mask=mask, position_ids=positions, past_key_values=cache, use_cache=True, logits_to_keep=1
+            input_ids=feed,
+            attention_mask=mask,
+            position_ids=positions,
+            past_key_values=cache,
+            use_cache=True,
+            logits_to_keep=1,
         )
         cache = out.past_key_values
         scores = out.logits[:, -1].float().log_softmax(-1)

@@ -58,10 +58,12 @@ def compare(a: Report, b: Report, metric: str = "exact") -> Comparison:
     gained = [i for i, d in enumerate(differences) if d > 0]
     lost = [i for i, d in enumerate(differences) if d < 0]
     same = sum(x.answer == y.answer for x, y in zip(a.rows, b.rows, strict=True)) / len(pairs)
-    return Comparison(metric, sum(differences) / len(pairs), low, high, mcnemar(len(gained), len(lost)), gained, lost, same)
+    return Comparison(
+        metric, sum(differences) / len(pairs), low, high, mcnemar(len(gained), len(lost)), gained, lost, same
+    )
 
 
 def mcnemar(gained: int, lost: int) -> float:
     """Two-sided exact p-value that rows change in both directions equally often (McNemar 1947, binomial form)."""
     n, k = gained + lost, min(gained, lost)
-    return min(1.0, 2 * sum(math.comb(n, i) for i in range(k + 1)) / 2**n)
+    return min(1.0, float(2 * sum(math.comb(n, i) for i in range(k + 1)) / 2**n))

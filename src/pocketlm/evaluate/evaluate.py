@@ -66,7 +66,13 @@ class Report:
 
 
 def evaluate(
-    task: CallTask, engine: Engine, rows: Sequence[CallRow], *, constrain: bool = False, max_tokens: int = 128, title: str = ""
+    task: CallTask,
+    engine: Engine,
+    rows: Sequence[CallRow],
+    *,
+    constrain: bool = False,
+    max_tokens: int = 128,
+    title: str = "",
 ) -> Report:
     """Answer every row greedily and score the answers.
 

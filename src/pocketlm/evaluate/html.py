@@ -28,7 +28,7 @@ SIDE_BY_SIDE = 3  # reports in the table by function
 MOST_WRONG_ROWS = 500
 MOST_POINTS = 800  # of a curve; more cannot be seen
 WIDTH, HEIGHT = 640, 300  # of the loss curve, in its own units
-LEFT, RIGHT, TOP, BOTTOM = 64, 14, 12, 52  # its margins
+LEFT, RIGHT, TOP, BOTTOM = 58, 20, 34, 52  # its margins
 
 STYLE = """
 :root { color-scheme: light dark; --page: #f5f6f8; --card: #fff; --ink: #1c2430; --soft: #5b6675; --line: #dfe3e9;
@@ -54,20 +54,21 @@ thead th { color: var(--soft); font-weight: 500; font-size: .85rem; white-space:
 th.number, td.number { text-align: right; }
 td.number, .pair b { font-variant-numeric: tabular-nums; white-space: nowrap; }
 th > small { display: block; font-weight: 400; color: var(--soft); overflow-wrap: anywhere; max-width: 15rem; }
-tbody th { font-weight: 600; }
+tbody th { font-weight: 600; } .scores tbody th { min-width: 8.5rem; }
 tr.main b, tr.main > th { color: var(--main); }
 code { font: .86em/1.45 ui-monospace, SFMono-Regular, Menlo, Consolas, "DejaVu Sans Mono", monospace;
   white-space: pre-wrap; overflow-wrap: anywhere; }
 .pair { display: flex; align-items: center; gap: .6rem; }
-.pair b { font-weight: 600; min-width: 3.4rem; text-align: right; }
+.pair b { font-weight: 600; min-width: 3.3rem; text-align: right; } .by .pair b { min-width: 2.6rem; }
+.counts .pair b { text-align: left; }
 .pair small { color: var(--soft); white-space: nowrap; font-variant-numeric: tabular-nums; }
 .bar { display: block; flex: none; width: 7.5rem; height: .8rem; overflow: visible; }
 .track { fill: var(--track); } .fill { fill: var(--bar); } .main .fill { fill: var(--main); }
 .whisker { stroke: var(--ink); stroke-width: 1.5; }
 .chart { display: block; width: 100%; height: auto; }
-.chart text { fill: var(--soft); font-size: 13px; }
+.chart text { fill: var(--soft); font-size: 10.5px; }
 .chart .grid { stroke: var(--line); } .chart polyline { fill: none; stroke-linejoin: round; }
-.raw { stroke: var(--main); stroke-width: 1; opacity: .3; } .smooth { stroke: var(--main); stroke-width: 2.2; }
+.raw { stroke: var(--main); stroke-width: 1; opacity: .4; } .smooth { stroke: var(--main); stroke-width: 2.2; }
 .valid { stroke: var(--other); stroke-width: 1.6; stroke-dasharray: 5 4; } .dot { fill: var(--other); }
 .key { color: var(--main); font-weight: 600; } .key.second { color: var(--other); }
 .good { color: var(--good); font-weight: 600; white-space: nowrap; }
@@ -81,7 +82,8 @@ dt { color: var(--soft); } dd { margin: 0; overflow-wrap: anywhere; }
 @media (max-width: 640px) {
   main { padding: 1.25rem .6rem 2rem; } section { padding: .9rem; } h1 { font-size: 1.35rem; }
   .headline { font-size: 1.05rem; } .chart text { font-size: 20px; } .by .bar { width: 3.4rem; }
-  .by .pair { flex-direction: column; align-items: flex-start; gap: .15rem; } .by .pair b { text-align: left; }
+  .by .pair { flex-direction: column-reverse; align-items: flex-start; gap: .15rem; }
+  .by .pair b { text-align: left; }
   .stack thead { display: none; } .stack tr { display: block; border-bottom: 1px solid var(--line); padding: .5rem 0; }
   .stack tr:last-child { border-bottom: 0; }
   .stack.stack td { display: block; width: auto; border: 0; padding: .1rem 0; }
@@ -89,7 +91,8 @@ dt { color: var(--soft); } dd { margin: 0; overflow-wrap: anywhere; }
 @media print {
   :root { color-scheme: light; --page: #fff; --card: #fff; --ink: #000; --soft: #444; --line: #ccc;
     --track: #e9ecf1; --bar: #9fb0c8; --main: #2f62c9; --other: #c05a12; --good: #1b7a43; --bad: #b3261e; }
-  body { font-size: 11pt; } main { max-width: none; padding: 0; } .scroll { overflow: visible; }
+  html { font-size: 12px; } body { font-size: 10.5pt; } main { max-width: none; padding: 0; }
+  .scroll { overflow: visible; } .bar { width: 6rem; }
   section { border: 0; padding: 0; margin: 0 0 1.5rem; } tr, .chart { break-inside: avoid; } h2 { break-after: avoid; }
   details:not([open]) { display: none; } }
 """
@@ -229,7 +232,7 @@ def _headline(reports: Mapping[str, Report], checks: Sequence[tuple[str, bool, s
 def _versus(name: str, before: float, found: Comparison) -> str:
     points = f"{100 * found.difference:+.1f} points, 95% interval {100 * found.low:+.1f} to {100 * found.high:+.1f}"
     verdict = {"better": "Better than", "worse": "Worse than"}.get(found.verdict, "No difference shown from")
-    return f"{verdict} {_text(name)} with {before:.1%} ({points})."
+    return f"{verdict} {_text(name)}, which answers {before:.1%} ({points})."
 
 
 def _scores(reports: Mapping[str, Report]) -> str:
@@ -251,7 +254,7 @@ def _score_row(name: str, report: Report, others: Sequence[str], main: bool) -> 
     if "exact" in report.metrics:
         share, spread = report.metrics["exact"], report.intervals["exact"]
         range_text = f"<small>{100 * spread[0]:.1f}&ndash;{100 * spread[1]:.1f}</small>"
-        cells.append(f'<td><div class="pair"><b>{share:.1%}</b>{_bar(share, spread)}{range_text}</div></td>')
+        cells.append(f'<td><div class="pair">{_bar(share, spread)}<b>{share:.1%}</b>{range_text}</div></td>')
     else:
         cells.append("<td>&ndash;</td>")
     numbers = [f"{report.metrics[other]:.1%}" if other in report.metrics else "&ndash;" for other in others]
@@ -285,7 +288,7 @@ def _slice_cell(found: Mapping[str, float] | None, main: bool) -> str:
     if found is None:
         return "<td>&ndash;</td>"
     kind = "pair main" if main else "pair"
-    return f'<td><div class="{kind}"><b>{found["exact"]:.0%}</b>{_bar(found["exact"])}</div></td>'
+    return f'<td><div class="{kind}">{_bar(found["exact"])}<b>{found["exact"]:.0%}</b></div></td>'
 
 
 # ------------------------------------------------------------------------------------- errors, rows, checks, facts
@@ -298,10 +301,11 @@ def _errors(name: str, report: Report) -> str:
     most = max(count for _, count in report.errors)
     rows = [
         f"<tr><td><code>{_text(what)}</code></td>"
-        f'<td><div class="pair"><b>{count:,}</b>{_bar(count / most)}</div></td></tr>'
+        f'<td><div class="pair">{_bar(count / most)}<b>{count:,}</b></div></td></tr>'
         for what, count in report.errors
     ]
-    return _section(f"Most frequent errors of {_text(name)}", _table("by", _heads("what differs", "times"), rows))
+    table = _table("by counts", _heads("what differs", "times"), rows)
+    return _section(f"Most frequent errors of {_text(name)}", table)
 
 
 def _examples(examples: Sequence[tuple[str, str]]) -> str:
@@ -454,7 +458,7 @@ def _grid(x: _Axis, y: _Axis) -> str:
     lines += [
         f'<line class="grid" x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{y.start}" y2="{y.start}"/>',
         f'<text x="{(LEFT + WIDTH - RIGHT) / 2}" y="{HEIGHT - 8}" text-anchor="middle">step</text>',
-        f'<text transform="translate(15 {(y.start + TOP) / 2}) rotate(-90)" text-anchor="middle">{name}</text>',
+        f'<text x="0" y="16">{name}</text>',
     ]
     return "\n".join(lines)
 
@@ -467,11 +471,9 @@ def _line(kind: str, points: Points, x: _Axis, y: _Axis) -> str:
 
 
 def _smooth(points: Points) -> Points:
-    """Centred running mean over about a twentieth of the steps: it lags behind nothing."""
-    half = len(points) // 40
+    """Centred running mean over about a twentieth of the steps, over what there is of them at the ends."""
+    half, count = len(points) // 40, len(points)
     sums = [0.0, *accumulate(loss for _, loss in points)]
-    smooth = []
-    for i, (step, _) in enumerate(points):
-        reach = min(half, i, len(points) - 1 - i)  # even at the ends, so that a slope is not bent
-        smooth.append((step, (sums[i + reach + 1] - sums[i - reach]) / (2 * reach + 1)))
-    return smooth
+    spans = [(max(0, i - half), min(count, i + half + 1)) for i in range(count)]
+    means = [(sums[end] - sums[start]) / (end - start) for start, end in spans]
+    return [(step, mean) for (step, _), mean in zip(points, means, strict=True)]

@@ -47,7 +47,13 @@ class Verification:
 
 
 def verify(
-    task: CallTask, exported: Engine, tokenizer: Any, reference: Report, rows: Sequence[CallRow], *, tolerance: float = 0.02
+    task: CallTask,
+    exported: Engine,
+    tokenizer: Any,
+    reference: Report,
+    rows: Sequence[CallRow],
+    *,
+    tolerance: float = 0.02,
 ) -> Verification:
     """Hold an exported file against the trained model's report on the same rows.
 
@@ -57,16 +63,24 @@ def verify(
     """
     template = TEMPLATES[exported.template]
     texts = [task.prompt(row, template) + task.completion(row, template) for row in rows] + odd_strings()
-    unequal = [text for text in texts if exported.tokenize(text) != tokenizer(text, add_special_tokens=False)["input_ids"]]
+    unequal = [
+        text for text in texts if exported.tokenize(text) != tokenizer(text, add_special_tokens=False)["input_ids"]
+    ]
     report = evaluate(task, exported, rows, title="Scoring the exported file")
     comparison = compare(reference, report)
     endless = sum(not row.flags["stopped"] for row in report.rows)
     was_endless = sum(not row.flags["stopped"] for row in reference.rows)
     kept = comparison.difference >= -tolerance or comparison.verdict != "worse"
     checks = [
-        Check("token ids", not unequal, f"{len(texts) - len(unequal)} of {len(texts)} strings equal" + _example(unequal)),
-        Check("score", kept, f"exact {report.metrics['exact']:.1%}, {comparison.difference:+.1%} "
-              f"[{comparison.low:+.1%}, {comparison.high:+.1%}], {comparison.verdict}"),  # fmt: skip
+        Check(
+            "token ids", not unequal, f"{len(texts) - len(unequal)} of {len(texts)} strings equal" + _example(unequal)
+        ),
+        Check(
+            "score",
+            kept,
+            f"exact {report.metrics['exact']:.1%}, {comparison.difference:+.1%} "
+            f"[{comparison.low:+.1%}, {comparison.high:+.1%}], {comparison.verdict}",
+        ),
         Check("stop", endless <= was_endless, f"{endless} of {len(rows)} answers did not end"),
     ]
     return Verification(checks, report, comparison)

@@ -9,7 +9,7 @@ from typing import Any
 from pocketlm.core.errors import EnvironmentLacks, InputError
 from pocketlm.core.files import atomic_dir, read_json, write_json
 from pocketlm.core.progress import say
-from pocketlm.models.starters import STARTERS, cache_dir, starter_file
+from pocketlm.models.starters import STARTERS, starter_file
 from pocketlm.tasks.template import Template, template_for
 
 
@@ -56,7 +56,13 @@ def lineage(uri: str, folder: Path) -> dict[str, Any]:
     starter = STARTERS.get(uri.partition(":")[2])
     if starter is None:
         return {"base": uri}
-    return {"base": uri, "title": starter.title, "licence": starter.licence, "source": starter.source, "sha256": starter.sha256}
+    return {
+        "base": uri,
+        "title": starter.title,
+        "licence": starter.licence,
+        "source": starter.source,
+        "sha256": starter.sha256,
+    }
 
 
 def _unpack_starter(name: str) -> Path:

@@ -67,7 +67,8 @@ def grammar(tools: ToolSet) -> str:
     """GBNF of every legal answer for these tools."""
     builder = GrammarBuilder(STRING, dump_compact, lambda key: dump_compact(key) + ":")
     calls = [
-        f"{literal('{' + dump_compact(tool.name) + ':')} {builder.value(tool.parameters)} {literal('}')}" for tool in tools
+        f"{literal('{' + dump_compact(tool.name) + ':')} {builder.value(tool.parameters)} {literal('}')}"
+        for tool in tools
     ]
     builder.rule("call", " | ".join(builder.add(call) for call in calls))
     return builder.text(r'"{}" | call ("\n" call)*')

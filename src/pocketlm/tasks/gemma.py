@@ -90,7 +90,7 @@ def _value(value: Any) -> str:
 
 
 def _parse_object(text: str) -> dict[str, Any]:
-    tokens = [match for match in _TOKEN.finditer(text)]
+    tokens = list(_TOKEN.finditer(text))
     value, end = _parse(tokens, 0)
     if end != len(tokens) or not isinstance(value, dict):
         raise ValueError(f"unreadable arguments {text!r:.60}")

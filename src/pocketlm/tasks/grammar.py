@@ -83,10 +83,8 @@ class GrammarBuilder:
             member = self.add(expression)
             first = f"{member} {rest}".strip()
             after = f'"," {member}' if required else f'("," {member})?'
-            if required:
-                start = self.add(first)
-            else:
-                start = self.add(f"{first} | {start}" if start else f"({first})?")
+            start_here = first if required else f"{first} | {start}" if start else f"({first})?"
+            start = self.add(start_here)
             rest = self.add(f"{after} {rest}".strip())
         return self.add(f'"{{" {start} "}}"')
 

@@ -176,7 +176,9 @@ def check_value(value: Any, schema: Schema, where: str) -> list[str]:
 
 def _check_object(value: dict[str, Any], schema: Schema, where: str) -> list[str]:
     properties = schema.get("properties", {})
-    problems = [f'{where}: required argument "{key}" is missing' for key in schema.get("required", ()) if key not in value]
+    problems = [
+        f'{where}: required argument "{key}" is missing' for key in schema.get("required", ()) if key not in value
+    ]
     for key, item in value.items():
         if key in properties:
             problems += check_value(item, properties[key], f"{where}.{key}")

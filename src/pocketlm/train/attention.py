@@ -37,9 +37,7 @@ def packed_attention(
     rows, _heads, length, _width = q.shape
     see = None
     if shared:
-        k, v = (
-            torch.cat([x[:, :, :shared].expand(rows, -1, -1, -1), own], dim=2) for x, own in ((key, k), (value, v))
-        )
+        k, v = (torch.cat([x[:, :, :shared].expand(rows, -1, -1, -1), own], dim=2) for x, own in ((key, k), (value, v)))
         see = torch.ones(length, shared + length, dtype=torch.bool, device=q.device).tril(shared)
     out = functional.scaled_dot_product_attention(
         q, k, v, attn_mask=see, is_causal=see is None, scale=scaling, enable_gqa=True
@@ -47,7 +45,12 @@ def packed_attention(
     out = out.transpose(1, 2).flatten(0, 1)[batch.slot]  # (own tokens, heads, width)
     if shared:
         front = functional.scaled_dot_product_attention(
-            query[:, :, :shared], key[:, :, :shared], value[:, :, :shared], is_causal=True, scale=scaling, enable_gqa=True
+            query[:, :, :shared],
+            key[:, :, :shared],
+            value[:, :, :shared],
+            is_causal=True,
+            scale=scaling,
+            enable_gqa=True,
         )
         out = torch.cat([front[0].transpose(0, 1), out])
     return out[None], None

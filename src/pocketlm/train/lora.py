@@ -107,13 +107,19 @@ def add_lora(
         InputError: no layer matches.
     """
     model.requires_grad_(False)
-    names = [name for name, module in model.named_modules() if isinstance(module, nn.Linear) and name.split(".")[-1] in targets]
+    names = [
+        name
+        for name, module in model.named_modules()
+        if isinstance(module, nn.Linear) and name.split(".")[-1] in targets
+    ]
     if last_layers:
         depth = 1 + max((_layer_index(name) for name in names), default=-1)
         names = [name for name in names if _layer_index(name) >= depth - last_layers]
     if not names:
         known = sorted({n.split(".")[-1] for n, m in model.named_modules() if isinstance(m, nn.Linear)})
-        raise InputError(f"train.targets: no layer of the base is named {', '.join(targets)}; it has {', '.join(known)}")
+        raise InputError(
+            f"train.targets: no layer of the base is named {', '.join(targets)}; it has {', '.join(known)}"
+        )
     for name in names:
         parent, leaf = _parent(model, name)
         setattr(parent, leaf, LoraLinear(getattr(parent, leaf), rank, alpha, int8=int8))

@@ -70,9 +70,7 @@ class Run:
         return [json.loads(line) for line in lines]
 
 
-def train_run(
-    config: Config, tools: ToolSet, train: Sequence[CallRow], valid: Sequence[CallRow], folder: Path
-) -> Run:
+def train_run(config: Config, tools: ToolSet, train: Sequence[CallRow], valid: Sequence[CallRow], folder: Path) -> Run:
     """Train as `config` says and fill `folder`; reuse it when nothing changed, resume it when it was interrupted.
 
     Raises:
@@ -108,7 +106,9 @@ def train_run(
         for block in model.model.layers:
             block.compile(dynamic=True)
     trained = sum(p.numel() for p in model.parameters() if p.requires_grad)
-    say(f"Training {trained / 1e6:.1f} M of {_parameters(model) / 1e6:.0f} M parameters on {len(examples)} rows ({compute})")
+    say(
+        f"Training {trained / 1e6:.1f} M of {_parameters(model) / 1e6:.0f} M parameters on {len(examples)} rows ({compute})"
+    )
 
     folder.mkdir(parents=True, exist_ok=True)
     checkpoint = folder / f"checkpoint-{key[:12]}.pt"
@@ -124,7 +124,9 @@ def train_run(
         )  # fmt: skip
 
     (folder / "metrics.live.jsonl").unlink()
-    (folder / "metrics.jsonl").write_text("".join(dump_compact(entry) + "\n" for entry in history.steps), encoding="utf-8")
+    (folder / "metrics.jsonl").write_text(
+        "".join(dump_compact(entry) + "\n" for entry in history.steps), encoding="utf-8"
+    )
     save_adapter(model, folder / "adapter", base=config.base, rank=settings.rank, alpha=settings.alpha)
     merge_lora(model)
     model.set_attn_implementation("sdpa")

@@ -82,12 +82,12 @@ def bare(words):
         for opening in sorted(gen.LINES["openings"], key=len, reverse=True):
             start = plain(SMALL.sub(" ", opening))
             if start and words.startswith(start + " "):
-                words = words[len(start) + 1:]
+                words = words[len(start) + 1 :]
                 break
         for tail in gen.LINES["tails"]:
             end = plain(SMALL.sub(" ", tail))
             if end and words.endswith(" " + end):
-                words = words[:-len(end) - 1]
+                words = words[: -len(end) - 1]
     return words
 
 
@@ -121,16 +121,23 @@ def main():
         return {plain(v): n for r in rows[split] for c in r["calls"] for n, v in free_strings(c)}
 
     def numbers(split):
-        return {(c["name"], n, v) for r in rows[split] for c in r["calls"] for n, v in c["arguments"].items()
-                if type(v) is int}
+        return {
+            (c["name"], n, v)
+            for r in rows[split]
+            for c in r["calls"]
+            for n, v in c["arguments"].items()
+            if type(v) is int
+        }
 
     for value in gen.VALUES.values():  # the whole value lists count, not only the values drawn
         for v in value:
             lead = gen.LEAD.match(v)
-            LISTED.add(plain(v[lead.end():] if lead else v))
+            LISTED.add(plain(v[lead.end() :] if lead else v))
     texts = {s: {plain(r["text"]) for r in g} for s, g in rows.items()}
     bags = {s: [set(plain(r["text"]).split()) for r in g] for s, g in rows.items()}
-    train_wordings = {bare(wording(r)) for r in rows["train"]} | {wording(r) for r in rows["train"]} | template_wordings()
+    train_wordings = (
+        {bare(wording(r)) for r in rows["train"]} | {wording(r) for r in rows["train"]} | template_wordings()
+    )
     near = 0
     for held, others in (("valid", ["train"]), ("test", ["train", "valid"])):
         for other in others:

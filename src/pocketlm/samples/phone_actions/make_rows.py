@@ -19,23 +19,58 @@ LEAD = re.compile(r"(?:(?:to|at|on|in|for|by|the|a|an|my|our)\s+)+", re.I)
 MARK = re.compile(r"\[(\w+):([^<\]]*)(?:<([^\]]*))?\]")
 STATEMENT = re.compile(r"(I|I'm|I'll|we|we're|the|my|your|you|our|dinner|lunch|it's|class|grandma)\s", re.I)
 OPEN_ENDED = {"text", "task", "thing", "label", "items", "event"}
-WORDS = ("zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen "
-         "seventeen eighteen nineteen").split()
-TENS = "- - twenty thirty forty fifty sixty seventy eighty ninety".split()
-TOOLS = {t["function"]["name"]: t["function"]["parameters"]
-         for t in json.loads((HERE / "tools.json").read_text(encoding="utf-8"))}
+WORDS = [
+    "zero",
+    "one",
+    "two",
+    "three",
+    "four",
+    "five",
+    "six",
+    "seven",
+    "eight",
+    "nine",
+    "ten",
+    "eleven",
+    "twelve",
+    "thirteen",
+    "fourteen",
+    "fifteen",
+    "sixteen",
+    "seventeen",
+    "eighteen",
+    "nineteen",
+]
+TENS = ["-", "-", "twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety"]
+TOOLS = {
+    t["function"]["name"]: t["function"]["parameters"]
+    for t in json.loads((HERE / "tools.json").read_text(encoding="utf-8"))
+}
 
 # template slot -> (argument, value list, leading words split off)
 SLOTS = {
-    "contact": ("contact", "contact", True), "text": ("text", "text", False), "task": ("task", "task", False),
-    "thing": ("task", "thing", True), "when": ("when", "when", True), "time": ("time", "time", False),
-    "day": ("day", "day", True), "wday": ("day", "wday", True), "label": ("label", "label", False),
-    "event": ("title", "title_event", True), "song": ("title", "title_song", False),
-    "artist": ("artist", "artist", False), "playlist": ("playlist", "playlist", False),
-    "place": ("place", "place", True), "venue": ("place", "venue", True), "city": ("place", "city", True),
-    "list": ("list", "list", False), "app": ("app", "app", True),
+    "contact": ("contact", "contact", True),
+    "text": ("text", "text", False),
+    "task": ("task", "task", False),
+    "thing": ("task", "thing", True),
+    "when": ("when", "when", True),
+    "time": ("time", "time", False),
+    "day": ("day", "day", True),
+    "wday": ("day", "wday", True),
+    "label": ("label", "label", False),
+    "event": ("title", "title_event", True),
+    "song": ("title", "title_song", False),
+    "artist": ("artist", "artist", False),
+    "playlist": ("playlist", "playlist", False),
+    "place": ("place", "place", True),
+    "venue": ("place", "venue", True),
+    "city": ("place", "city", True),
+    "list": ("list", "list", False),
+    "app": ("app", "app", True),
     # the same lists without their leading words
-    "dayn": ("day", "day", "drop"), "eventn": ("title", "title_event", "drop"), "appn": ("app", "app", "drop"),
+    "dayn": ("day", "day", "drop"),
+    "eventn": ("title", "title_event", "drop"),
+    "appn": ("app", "app", "drop"),
 }
 
 
@@ -62,16 +97,28 @@ def mark(argument, value, split):
 def duration(rng, adjective=False):
     roll = rng.random()
     if roll < 0.12:
-        return rng.choice([
-            "[amount:1<one] [unit:hours<hour]", "[amount:1<one] [unit:minutes<minute]",
-            "[amount:30<thirty] [unit:minutes<minute]"] if adjective else [
-            "[amount:30<half an hour][unit:minutes<]", "[amount:1<an] [unit:hours<hour]",
-            "[amount:1<a] [unit:minutes<minute]", "[amount:1<one] [unit:hours<hour]",
-            "[amount:90<an hour and a half][unit:minutes<]"])
+        return rng.choice(
+            [
+                "[amount:1<one] [unit:hours<hour]",
+                "[amount:1<one] [unit:minutes<minute]",
+                "[amount:30<thirty] [unit:minutes<minute]",
+            ]
+            if adjective
+            else [
+                "[amount:30<half an hour][unit:minutes<]",
+                "[amount:1<an] [unit:hours<hour]",
+                "[amount:1<a] [unit:minutes<minute]",
+                "[amount:1<one] [unit:hours<hour]",
+                "[amount:90<an hour and a half][unit:minutes<]",
+            ]
+        )
     unit = rng.choice(["seconds", "minutes", "minutes", "minutes", "hours"])
     amount = rng.choice([a for a in AMOUNTS if a > 1 and (unit != "hours" or a <= 12) and (unit != "seconds" or a > 4)])
-    shapes = {"seconds": ["seconds", "seconds", "secs"], "minutes": ["minutes", "minutes", "mins", "min"],
-              "hours": ["hours"]}[unit]
+    shapes = {
+        "seconds": ["seconds", "seconds", "secs"],
+        "minutes": ["minutes", "minutes", "mins", "min"],
+        "hours": ["hours"],
+    }[unit]
     shown = unit[:-1] if adjective else rng.choice(shapes)
     return f"[amount:{amount}<{said(rng, amount)}] [unit:{unit}<{shown}]"
 
@@ -79,7 +126,9 @@ def duration(rng, adjective=False):
 def percent(rng):
     n = rng.choice(PERCENTS)
     shown = said(rng, n)
-    tail = rng.choice([" percent", " percent", "%", ""]) if shown.isdigit() else rng.choice([" percent", " percent", ""])
+    tail = (
+        rng.choice([" percent", " percent", "%", ""]) if shown.isdigit() else rng.choice([" percent", " percent", ""])
+    )
     return f"[percent:{n}<{shown}]{tail}"
 
 
@@ -92,6 +141,7 @@ def item_list(rng):
 
 def fill(template, rng):
     """Replace every {slot}, (+wording) and (-wording) by [argument:value<wording] marks."""
+
     def slot(match):
         name = match[1]
         if name == "text":
@@ -171,8 +221,8 @@ def styled(names, marked, rng):
         return parse(names, marked.rstrip("?"), lower=True)
     if marked[0] != "[" or re.match(r"\[\w+:[^<\]]*<", marked):
         at = marked.index("<") + 1 if marked[0] == "[" else 0
-        marked = marked[:at] + marked[at:at + 1].upper() + marked[at + 1:]
-    if roll < 0.75 and marked[-1] not in "?.!\"":
+        marked = marked[:at] + marked[at : at + 1].upper() + marked[at + 1 :]
+    if roll < 0.75 and marked[-1] not in '?.!"':
         question = re.match(r"(could|can|would|will) ", marked, re.I)
         marked += "?" if question and rng.random() < 0.6 else "."
     row = parse(names, marked)
@@ -219,8 +269,11 @@ def no_call(text, rng):
 LINES = {name: [line for line in block.strip().splitlines() if line] for name, block in TEMPLATES.items()}
 LINES["openings"] = [o.strip() for o in OPENINGS.replace("\n", " ").split("|") if o.strip()]
 LINES["tails"] = [t.strip() for t in TAILS.replace("\n", " ").split("|") if t.strip()]
-LINES["joiners"] = [j.rstrip() + " " if j.strip()[0] in ",.;" else " " + j.strip() + " "
-                    for j in JOINERS.strip().replace("\n", " ").split("|") if j.strip()]
+LINES["joiners"] = [
+    j.rstrip() + " " if j.strip()[0] in ",.;" else " " + j.strip() + " "
+    for j in JOINERS.strip().replace("\n", " ").split("|")
+    if j.strip()
+]
 LINES["joiners"] = [j.lstrip() if j.strip()[0] in ",.;" else j for j in LINES["joiners"]]
 
 

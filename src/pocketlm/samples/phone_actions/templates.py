@@ -7,7 +7,7 @@ on=false. A leading "@" marks an imperative that may get an opening such as
 """
 
 TEMPLATES = {
-"set_alarm": """
+    "set_alarm": """
 @set an alarm for {time}
 @set an alarm for {time} {day}
 @set the alarm to {time} {day}
@@ -57,7 +57,7 @@ would you mind waking me at {time} {day}?
 need an alarm {dayn} at {time}
 I've got a busy morning, set my alarm for {time}
 """,
-"set_timer": """
+    "set_timer": """
 @set a timer for {dur}
 @set a timer of {dur}
 @set a {dur1} timer
@@ -103,7 +103,7 @@ would you mind timing {dur}?
 need {dur} on the timer
 the soup has to cook for {dur}, please time it
 """,
-"send_message": """
+    "send_message": """
 @text {contact} {text}
 @text {contact} that {text}
 @text {contact} and say {text}
@@ -156,7 +156,7 @@ would you mind telling {contact} that {text}?
 I'd like {contact} to get this message: {text}
 @send word to {contact} that {text}
 """,
-"call_contact": """
+    "call_contact": """
 @call {contact}
 @call {contact} now
 @call {contact} for me
@@ -208,7 +208,7 @@ need to talk to {contact}, call please
 @call {contact} and [speaker:false<leave the speaker off]
 @dial the number of {contact}
 """,
-"create_event": """
+    "create_event": """
 @add {event} to my calendar {dayfor}
 @add {event} to my calendar {dayfor} at {time}
 @add {event} to the calendar, {dayn} at {time}
@@ -254,7 +254,7 @@ can you put {event} down for {dayn}?
 would you mind adding {event} to my calendar {dayfor}?
 my calendar needs {event} {day}
 """,
-"add_reminder": """
+    "add_reminder": """
 @remind me to {task}
 @remind me to {task} {when}
 @remind me to {task} {when}
@@ -306,7 +306,7 @@ I want a reminder {when} that I have to {task}
 {when} I need to {task}, remind me please
 would you mind reminding me to {task}?
 """,
-"play_music": """
+    "play_music": """
 @play {song}
 @play {song} by {artist}
 @play {song} by {artist}
@@ -364,7 +364,7 @@ would you mind putting on the {playlist} playlist?
 we want some {artist} on
 @change to the {playlist} playlist
 """,
-"navigate": """
+    "navigate": """
 @navigate to {place}
 @navigate me to {place}
 @take me to {place}
@@ -424,7 +424,7 @@ we're going to {place}, navigate there
 I'm [mode:cycling<cycling] to {place}, guide me
 what's the route to {place} [mode:walking<on foot]?
 """,
-"set_brightness": """
+    "set_brightness": """
 @set the brightness to {pct}
 @set brightness to {pct}
 @set my brightness at {pct}
@@ -477,7 +477,7 @@ would you mind dimming the screen to {pct}?
 it should be {pct} brightness
 I can't see the screen, brightness up to {pct}
 """,
-"set_volume": """
+    "set_volume": """
 @set the volume to {pct}
 @set volume to {pct}
 @set my volume at {pct}
@@ -530,7 +530,7 @@ would you mind turning the volume down to {pct}?
 the volume needs to be {pct}
 my kid is asleep, volume down to {pct}
 """,
-"switch": """
+    "switch": """
 @(+turn on) {setting}
 @(-turn off) {setting}
 @turn {setting} (+on)
@@ -589,7 +589,7 @@ I'm done with {setting}, switch it (-off)
 would prefer {setting} (+on)
 @turn {setting} (-off) for now
 """,
-"get_weather": """
+    "get_weather": """
 what's the weather like?
 what's the weather {wday}?
 what's the weather in {city}?
@@ -649,7 +649,7 @@ we're camping {wday}, will it rain?
 what's it like outside in {city}?
 is a storm coming {wday}?
 """,
-"add_to_list": """
+    "add_to_list": """
 @add {items} to my {list} list
 @add {items} to the {list} list
 @add {items} to my {list} list
@@ -697,7 +697,7 @@ we ran low on {itemn}, add it to my {list} list
 {items} should be on my {list} list
 make sure {items} are on the {list} list
 """,
-"open_app": """
+    "open_app": """
 @open {app}
 @open {app}
 @open {app} for me
@@ -934,7 +934,9 @@ can you hear me?
 """.strip().splitlines()
 
 # Two calls said in one breath: "||" starts the second call.
-PAIRS = [line.split(" :: ") for line in """
+PAIRS = [
+    line.split(" :: ")
+    for line in """
 switch+switch :: [on:false<turn off] {setting} and ||[on:false<]{setting}
 switch+switch :: [on:true<turn on] {setting} and ||[on:true<]{setting}
 switch+switch :: [on:false<]switch {setting} and ||{setting} [on:false<off]
@@ -952,4 +954,5 @@ open_app+open_app :: open {app} and ||{app}
 navigate+send_message :: I'm leaving, take me to {place} and ||tell {contact} {text}
 get_weather+set_alarm :: will it rain {wday}? ||Set an alarm for {time} too
 add_to_list+add_to_list :: put {itemn} on the {list} list and ||{itemn} on the {list} list
-""".strip().splitlines()]
+""".strip().splitlines()
+]

@@ -10,8 +10,10 @@ def _split(text):
     return [v.strip() for v in text.replace("\n", " ").split("|") if v.strip()]
 
 
-VALUES = {k: _split(v) for k, v in {
-    "contact": """
+VALUES = {
+    k: _split(v)
+    for k, v in {
+        "contact": """
 Mom | my mom | Dad | my dad | my sister | my brother | my wife | my husband | Grandma | my grandpa | Aunt Rosa |
 Uncle Ben | my boss | my landlord | the dentist | my doctor | the plumber | my neighbor | the school | my cousin |
 the babysitter | my roommate | my manager | my daughter | my son | Mama | Papa | my girlfriend | my boyfriend |
@@ -29,7 +31,7 @@ the front desk | my teacher | the bakery | my coach | my therapist | Cousin Lena
 Alejandro | Amara | Birgit | Cem | Dalia | Eoin | Fiona | Gabriel | Helga | Idris | Joanna | Kwame | Luca | Magda |
 Noor | Orla | Piotr | Renata | Seamus | Tomasz | Ulrike | Vikram | Winston | Yolanda | Zoltan | Ada | Bruno | Celine
 """,
-    "text": """
+        "text": """
 I'm running late | I'll be there in ten minutes | dinner is ready | the meeting is over | happy birthday |
 I love you | see you at eight | I missed the bus | the package arrived | can you call me back | I'm on my way |
 don't forget the tickets | I'm stuck in traffic | the train is delayed | good luck with the exam |
@@ -66,7 +68,7 @@ I'll be offline for two hours | the fridge is empty | the boss wants to see us |
 we're at gate twelve | the soup needs more salt | please call the bank | I'm taking a nap | the movie starts soon |
 the window is open | I'll send the photos tomorrow | our table is for six people | the bus never came
 """,
-    "task": """
+        "task": """
 call the bank | buy milk | take out the trash | pay the rent | water the plants | feed the cat | pick up the kids |
 take my pills | renew my passport | book the flights | walk the dog | clean the kitchen | send the invoice |
 charge the laptop | buy a birthday card | change the bed sheets | return the library books | wash the car |
@@ -91,13 +93,13 @@ thank Carlos for the ride | water the tomatoes | change the smoke alarm battery 
 take the cake out of the fridge | plan the menu | sell the old sofa | fold the towels | stop the washing machine |
 bring my lunch | ring the vet | get the car inspected | order firewood | buy dog treats | reply to the lawyer
 """,
-    "thing": """
+        "thing": """
 the rent | the staff meeting | my medicine | the laundry | the recycling | parents' evening | the car inspection |
 the library books | my vitamins | the electricity bill | Rosa's birthday | the bake sale | the oil change |
 the job interview | my eye drops | the vet appointment | the conference call | the school fees | the soccer snacks |
 the tax return | the parking meter | the leftover soup | the credit card bill | the piano lesson
 """,
-    "when": """
+        "when": """
 at 5 pm | at 7 am | at noon | at 10 | tonight | tomorrow | tomorrow at 9 | tomorrow at 7 am | on Friday | on Monday |
 on Monday morning | on Friday at 5 | on Saturday afternoon | in 20 minutes | in two hours | in 10 minutes |
 in three days | after lunch | before bed | when I get home | when I leave work | next week | next Tuesday |
@@ -109,7 +111,7 @@ on Monday at 3:30 | at ten to six | by Friday | by 5 pm | at 8 in the evening | 
 next month | at the weekend | on the 22nd | in 45 minutes | when I wake up | after school | before work |
 today at 4 | at 20:30 | every morning | tomorrow after breakfast | on Saturday
 """,
-    "time": """
+        "time": """
 5 am | 7 am | 7am | 9 am | 10 am | 11 am | 9am | 10am | 5:30 am | 6:15 am | 6:30 | 6:30 am | 6:45 | 7:00 | 7:10 |
 7:15 | 7:15 am | 7:20 | 7:30 | 7:30 am | 7:45 | 8:10 | 8:15 | 8:20 am | 8:30 | 8:45 am | 9:00 | 9:15 | 9:30 | 9:45 |
 10:15 | 10:30 am | 10:40 | 11:00 | 11:20 am | 11:30 | 11:45 | 12:15 | 12:30 | 1 pm | 2 pm | 4 pm | 5 pm | 7 pm | 8 pm |
@@ -123,7 +125,7 @@ five o'clock | 7 in the morning | 9 in the morning | 5 in the morning | 6 in the
 4 in the afternoon | 10 at night | two in the afternoon | 7 | 9 | 10 | 5 | 11 | seven | nine | eleven |
 7 p.m. | 10 a.m. | 5:30 p.m. | 7:30 PM
 """,
-    "day": """
+        "day": """
 tomorrow | tomorrow | tomorrow | today | today | tonight | on Monday | on Tuesday | on Friday | on Saturday | Monday |
 Friday | Saturday | next Monday | next Tuesday | next Friday | next Saturday | this Monday | this Friday |
 this Saturday | tomorrow evening | this evening | this weekend | next week | the day after tomorrow |
@@ -133,19 +135,19 @@ on October 12th | on the 30th of September | on December 24th | on 6 February | 
 on the 25th | on the 11th of October | on September 1st | on 22 April | on February 14th | on the 1st of December |
 on the first of June | on the tenth of April | on the 27th
 """,
-    "wday": """
+        "wday": """
 tomorrow | today | tonight | on Monday | on Friday | on Saturday | this weekend | next week | this evening |
 tomorrow evening | the day after tomorrow | on Tuesday | next Monday | this Friday | on Saturday morning |
 on Friday night | on Tuesday afternoon | on May 3rd | on the 12th | later today | on Christmas Eve | next Saturday |
 on the 1st of June | tomorrow at noon
 """,
-    "label": """
+        "label": """
 gym | work | yoga | medication | school run | early flight | piano practice | breakfast meeting | dog walk | baking |
 laundry | morning run | night shift | swim class | choir | exam | bread | team call | airport taxi | garbage truck |
 prayer | homework | feed the fish | train to Boston | Spanish lesson | soccer practice | delivery | market day |
 hair dye | physio | bins out | rowing | church | stretching | wake up Leo | parking | study time
 """,
-    "title_event": """
+        "title_event": """
 lunch with Anna | dinner with Hassan | a dentist appointment | the staff meeting | my haircut | a team lunch |
 Ben's birthday party | coffee with Julia | a job interview | parent evening | the book club | yoga class |
 a doctor's appointment | the budget review | movie night | a date with Sam | the wedding rehearsal | piano lesson |
@@ -158,7 +160,7 @@ a tennis match | driving test | the flight to Madrid | a sales pitch | Grandma's
 a photo shoot | anniversary dinner | the charity run | a plumber visit | the house viewing | study group |
 Wei's farewell party | the design workshop | a hike with Lars | karaoke night | the board meeting
 """,
-    "title_song": """
+        "title_song": """
 Paper Lanterns | Blue Harbour | Midnight Train | Sweet Caroline | Hotel California | Rolling in the Deep |
 Imagine | Yesterday | Hey Jude | Dancing Queen | Billie Jean | Purple Rain | Wonderwall | Let It Be | Thriller |
 Stairway to Heaven | Smells Like Teen Spirit | Viva la Vida | Take On Me | Africa | Hallelujah | Bad Guy | Levitating |
@@ -169,7 +171,7 @@ Green Light | Dreams | Landslide | Heroes | Space Oddity | No Surprises | Creep 
 Titanium | Wake Me Up | Firework | Royals | Golden Hour | Northern Rain | Copper Sky | Slow River | Salt and Honey |
 Winter Garden | Long Way Down | Silver Thread | Tin Roof | Ocean Drive | Glass Hearts | Wild Mint | Second Sunrise
 """,
-    "artist": """
+        "artist": """
 Adele | Coldplay | Queen | Radiohead | Beyoncé | Miles Davis | Nina Simone | The Beatles | The Rolling Stones | ABBA |
 Fleetwood Mac | Daft Punk | Stevie Wonder | Bob Marley | Johnny Cash | Dolly Parton | Ed Sheeran | Taylor Swift |
 Kendrick Lamar | Billie Eilish | Arctic Monkeys | Pink Floyd | David Bowie | Prince | Aretha Franklin | Elton John |
@@ -177,13 +179,13 @@ Bach | Mozart | Chopin | Shakira | Bad Bunny | Rosalía | Burna Boy | Fela Kuti 
 Edith Piaf | Stromae | Cesária Évora | Ravi Shankar | Norah Jones | Frank Sinatra | Ella Fitzgerald | The Cure |
 Depeche Mode | Metallica | Nirvana | Green Day | Nina Vale | The Salt Road | Otis Grey | Hannah Moor | Paper Foxes
 """,
-    "playlist": """
+        "playlist": """
 Morning Coffee | workout | Road Trip | Deep Focus | chill | Summer Hits | party | Rainy Day | sleep | study beats |
 Dinner Party | running | 80s Mix | 90s Rock | Sunday Jazz | cleaning | gym | Throwbacks | driving | Happy Mix | cooking |
 Slow Mornings | lullabies | Date Night | Classical Calm | indie | Karaoke Night | Piano Moods | Kids Songs | Feel Good |
 meditation | country | Campfire | Latin Dance | Late Night | Family Favorites | Beach Day | Autumn Walk | soul food
 """,
-    "place": """
+        "place": """
 home | work | the airport | the train station | the nearest pharmacy | the post office | Central Park | the city library |
 18 Mill Lane | 42 Baker Street | 7 Rosewood Avenue | 315 Pine Street | 1200 Market Street | 9 Harbour Road |
 88 King Street | 5 Elm Court | 230 Sunset Boulevard | 64 Church Road | 11 Garden Close | 150 Fifth Avenue |
@@ -209,25 +211,25 @@ the nearest bank | the closest grocery store | the shoe repair shop | the daycar
 the blood donation center | my cousin's farm | Ben's office | Aunt Rosa's house | the north entrance |
 the Marriott | Trader Joe's | McDonald's | the Royal Theatre | Silver Lake | Eagle Point | the hostel | the sauna
 """,
-    "venue": """
+        "venue": """
 the Blue Door Cafe | Joe's Diner | the office | the town hall | Pizzeria Roma | Central Park | the city library |
 Room 12 | room 204 | the Grand Hotel | Riverside Hospital | Greenfield School | 42 Baker Street | 18 Mill Lane |
 the community center | Lakeside Mall | the clinic | the beach | Tom's place | the gym | the church hall | Hillcrest Park |
 the main hall | the Red Lion | Cafe Luna | the studio | the conference room | my house | Bar Milano | the tennis club
 """,
-    "city": """
+        "city": """
 Paris | London | Berlin | Tokyo | New York | Boston | Chicago | Madrid | Rome | Oslo | Stockholm | Dublin | Vienna |
 Prague | Athens | Cairo | Lagos | Nairobi | Mumbai | Delhi | Bangkok | Seoul | Shanghai | Sydney | Toronto | Denver |
 Seattle | Miami | Dallas | Mexico City | Lima | Bogota | Rio de Janeiro | Cape Town | Istanbul | Manila | Jakarta |
 San Diego | New Orleans | Salt Lake City | Leeds | Glasgow | Bristol | Munich | Hamburg | Lyon | Naples | Santa Fe |
 the Lake District | the Bronx | Buenos Aires | Addis Ababa | Kansas City | Hong Kong | Zagreb | Riga | Tallinn
 """,
-    "list": """
+        "list": """
 shopping | grocery | packing | to do | wish | camping | party | Christmas | work | reading | hardware | chores |
 weekend | movie | gift | holiday | Costco | school | birthday | supermarket | baby | books to buy | moving | pharmacy |
 beach trip | garden | kitchen | meal prep | bucket | gym
 """,
-    "items": """
+        "items": """
 milk | eggs | bread | butter | cheese | bananas | apples | rice | coffee | tea | sugar | flour | olive oil | tomatoes |
 onions | potatoes | chicken | fish | yogurt | toilet paper | dish soap | shampoo | toothpaste | batteries | candles |
 balloons | paper plates | sunscreen | a tent | a flashlight | hiking boots | socks | a phone charger | passport | pens |
@@ -238,7 +240,7 @@ cereal | crackers | a birthday cake | napkins | wine | sparkling water | a pack 
 clean the garage | call the bank | mow the lawn | fix the sink | a new toothbrush | almond flour | soy sauce |
 ground beef | bacon | tortillas | salsa | kidney beans | vanilla | baking powder | trash bags | sponges | laundry detergent
 """,
-    "app": """
+        "app": """
 Spotify | YouTube | Instagram | the camera | Gmail | Google Maps | the calculator | Netflix | Facebook | TikTok |
 the calendar | Slack | Zoom | Uber | the clock | Settings | the photo gallery | Photos | Notes | Chrome | Safari |
 Telegram | Signal | Reddit | LinkedIn | Pinterest | Snapchat | Twitch | Discord | Amazon | eBay | Airbnb | the App Store |
@@ -248,12 +250,58 @@ Audible | Kindle | Google Translate | Calm | Pokemon Go | the bus tracker | Appl
 the scanner | Minecraft | Lyft | Booking | Etsy | Tinder | News | Health | Google Photos | Maps | Trello |
 Waze | Disney Plus | SoundCloud | the step counter | Instacart | Messenger | Clash of Clans | WeChat
 """,
-}.items()}
+    }.items()
+}
 
 # Said word -> integer. Test and validation numbers are left out.
 AMOUNTS = [1, 2, 3, 4, 5, 6, 7, 9, 10, 11, 12, 15, 16, 18, 20, 21, 24, 25, 28, 30, 32, 36, 40, 42, 45, 50, 60, 75, 90]
-PERCENTS = [0, 2, 5, 10, 12, 15, 18, 20, 21, 24, 25, 28, 30, 33, 34, 36, 40, 42, 45, 46, 47, 50, 51, 54, 58, 60, 61, 65,
-            67, 69, 70, 72, 75, 78, 80, 82, 83, 87, 89, 90, 91, 95, 96, 99, 100]
+PERCENTS = [
+    0,
+    2,
+    5,
+    10,
+    12,
+    15,
+    18,
+    20,
+    21,
+    24,
+    25,
+    28,
+    30,
+    33,
+    34,
+    36,
+    40,
+    42,
+    45,
+    46,
+    47,
+    50,
+    51,
+    54,
+    58,
+    60,
+    61,
+    65,
+    67,
+    69,
+    70,
+    72,
+    75,
+    78,
+    80,
+    82,
+    83,
+    87,
+    89,
+    90,
+    91,
+    95,
+    96,
+    99,
+    100,
+]
 
 SETTINGS = {
     "wifi": ["wifi", "the wifi", "wi-fi", "the wi-fi", "my wifi"],

@@ -1,0 +1,91 @@
+"""How many Snips requests does a tuned 135 M model get wholly right?
+
+Seven intents become functions, slots their string arguments; 13,784 training rows, the 700 test rows papers use. Strict
+score: intent and all slots equal. Beside it: the rule baseline, and the figure published for a joint BERT-base (110 M):
+92.8 % of frames (Chen et al. 2019, arXiv:1902.10909).
+
+python benchmarks/snips.py --json results/snips.json [--data FOLDER] [--quick]
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import subprocess
+import sys
+import time
+from datetime import date
+from pathlib import Path
+
+from pocketlm.cli.common import score_table
+from pocketlm.core.config import load_config
+from pocketlm.core.files import write_json
+from pocketlm.data.dataset import prepare
+from pocketlm.engines.open import open_engine
+from pocketlm.engines.rules import RulesEngine
+from pocketlm.evaluate.evaluate import Report, evaluate
+from pocketlm.tasks.call import CallTask
+from pocketlm.train.run import train_run
+
+REPO = Path(__file__).parents[1]
+SETTINGS = (
+    "train.epochs=2",
+    "train.rank=32",
+    "train.alpha=64",
+    "train.batch_tokens=640",
+    "train.compile=true",
+)
+
+
+def main() -> None:
+    """Train (or reuse), score base, rules and tuned model, print the table, write the JSON."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--json", type=Path, required=True, help="where the metrics go")
+    parser.add_argument("--data", type=Path, default=REPO.parent / "shared" / "data", help="folder of the data sets")
+    parser.add_argument("--quick", action="store_true", help="a twentieth of an epoch: shows that it runs")
+    arguments = parser.parse_args()
+    source = arguments.data / "function_calling" / "snips"
+    if not source.is_dir():
+        sys.exit(f"{source}: no such folder; name the data with --data")
+    settings = [*SETTINGS, *(["train.epochs=0.05", "train.compile=false"] if arguments.quick else [])]
+    folder = REPO / "runs" / ("snips-quick" if arguments.quick else "snips")
+    config = load_config(None, settings)
+    data = prepare(source, folder / "data", valid_share=0.015)
+    run = train_run(config, data.tools, data.rows("train"), data.rows("valid"), folder)
+    test = data.rows("test")
+    task = CallTask(data.tools, "none")
+    start = time.perf_counter()
+    tuned = evaluate(task, open_engine(str(folder)), test)
+    eval_seconds = time.perf_counter() - start
+    reports: dict[str, Report] = {
+        "rules, no model": evaluate(task, RulesEngine(task, data.rows("train")), test),
+        "tuned SmolLM2-135M": tuned,
+    }
+    if not arguments.quick:
+        full = CallTask(data.tools, "full")
+        reports = {
+            "base, tools in prompt": evaluate(full, open_engine(config.base), test, constrain=True, max_tokens=64)
+        } | reports
+    print(score_table(reports))
+    print("joint BERT-base, published       92.8%")
+    low, high = tuned.intervals["exact"]
+    metrics = {f"{name.split(',')[0].split()[0]}_exact": report.metrics["exact"] for name, report in reports.items()}
+    metrics |= {"tuned_exact_low": low, "tuned_exact_high": high, "tuned_intent": tuned.metrics["function"]}
+    metrics |= {"train_seconds": run.manifest["metrics"]["train_seconds"], "eval_seconds": round(eval_seconds, 1)}
+    metrics |= {"train_tokens_per_s": run.manifest["metrics"]["tokens_per_s"]}
+    commit = subprocess.run(
+        ["git", "rev-parse", "--short", "HEAD"], cwd=REPO, capture_output=True, text=True, check=False
+    )
+    about = {
+        "date": str(date.today()),
+        "commit": commit.stdout.strip(),
+        "machine": f"{platform.machine()}, {os.cpu_count()} cores",
+    }
+    write_json(arguments.json, {"metrics": metrics, "settings": settings, "rows": len(test), **about})
+    print(json.dumps(metrics))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,5 @@
+"""`python -m pocketlm`."""
+
+from pocketlm.cli.main import main
+
+main()

@@ -1,0 +1,78 @@
+"""What several commands share: printing, and finding the task that belongs to an engine."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from pocketlm.core import progress
+from pocketlm.core.errors import InputError
+
+if TYPE_CHECKING:
+    from pocketlm.evaluate.evaluate import Report
+    from pocketlm.tasks.call import CallRow, CallTask
+
+Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON on standard output, and nothing else.")]
+Set = Annotated[list[str], typer.Option("--set", help="Override a setting, such as --set train.lr=1e-4.")]
+
+
+def output(as_json: bool, value: Any, text: str) -> None:
+    """Print a result: JSON for scripts, text for people."""
+    print(json.dumps(value, ensure_ascii=False, indent=2) if as_json else text)
+    sys.stdout.flush()
+
+
+def be_quiet(as_json: bool) -> None:
+    """No notes and bars when the output is for a script."""
+    progress.quiet = as_json
+
+
+def score_table(reports: Mapping[str, Report]) -> str:
+    """The reports side by side, as text."""
+    lines = [f"{'':<22}{'exact':>7}  {'95 % interval':<16}{'lenient':>8}{'function':>10}{'valid':>8}{'seconds':>9}"]
+    for name, report in reports.items():
+        low, high = report.intervals["exact"]
+        share = report.metrics
+        lines.append(
+            f"{name:<22}{share['exact']:>7.1%}  {f'{low:.1%} - {high:.1%}':<16}{share['lenient']:>8.1%}"
+            f"{share['function']:>10.1%}{share['valid']:>8.1%}{report.seconds:>9.1f}"
+        )
+    return "\n".join(lines)
+
+
+def task_for(engine: str, tools: Path | None, tools_in_prompt: str | None) -> CallTask:
+    """The task an engine was made for: from its run or bundle folder, or from --tools.
+
+    Raises:
+        InputError: there is no tools.json beside the engine and none was given.
+    """
+    from pocketlm.core.files import read_json
+    from pocketlm.core.manifest import read_manifest
+    from pocketlm.tasks.call import CallTask
+    from pocketlm.tasks.tools import ToolSet
+
+    home = Path(engine).parent if engine.endswith(".gguf") else Path(engine)
+    found = home / "tools.json"
+    if tools is None and not found.is_file():
+        raise InputError(f"{engine}: no tools.json beside it; name the functions with --tools FILE")
+    prompt = tools_in_prompt
+    if prompt is None and tools is None:
+        made = read_manifest(home)
+        prompt = made.get("tools_in_prompt") or read_json(home / "config.json")["tools_in_prompt"]
+    return CallTask(ToolSet.load(tools or found), prompt or "full")
+
+
+def rows_for(data: Path, task: CallTask) -> list[CallRow]:
+    """Test rows of a run or dataset folder, or all rows of a file."""
+    from pocketlm.data.dataset import Dataset
+    from pocketlm.data.read import read_rows
+
+    for folder in (data, data / "data"):
+        if (folder / "manifest.json").is_file() and (folder / "test.jsonl").is_file():
+            return Dataset.open(folder).rows("test")
+    return read_rows(data, task.tools).rows

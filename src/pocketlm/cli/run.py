@@ -1,0 +1,62 @@
+"""`pocketlm run`: one answer, or a conversation of single requests."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from pocketlm.cli.common import Json, be_quiet, output, task_for
+from pocketlm.core.errors import InputError
+
+
+def run(
+    engine: Annotated[str, typer.Argument(help="runs/NAME, FILE.gguf, starter:NAME, hf:NAME or a model folder.")],
+    request: Annotated[
+        str | None, typer.Argument(help="The request; without it, requests are read line by line.")
+    ] = None,
+    tools: Annotated[Path | None, typer.Option(help="tools.json, where the engine has none of its own.")] = None,
+    constrain: Annotated[bool, typer.Option(help="Allow only outputs that fit the schemas.")] = True,
+    max_tokens: Annotated[int, typer.Option(help="Longest answer.", min=1)] = 128,
+    as_json: Json = False,
+) -> None:
+    """Turn a request into function calls."""
+    be_quiet(as_json)
+    from pocketlm.engines.open import open_engine
+    from pocketlm.tasks.call import CallRow
+    from pocketlm.tasks.template import TEMPLATES, Message
+
+    task = task_for(engine, tools, None)
+    subject = open_engine(engine)
+    template = TEMPLATES[subject.template]
+    grammar = task.grammar(template) if constrain else None
+
+    def answer(text: str) -> None:
+        prompt = task.prompt(CallRow((Message("user", text),), ()), template)
+        if as_json:
+            written = subject.generate([prompt], max_tokens=max_tokens, grammar=grammar)[0].text
+            try:
+                calls = [call.to_json() for call in task.parse(written, template)]
+            except ValueError as error:
+                raise InputError(
+                    f"the answer was cut or is not JSON; raise --max-tokens {max_tokens} ({written!r})"
+                ) from error
+            output(True, {"request": text, "calls": calls}, "")
+            return
+        for piece in subject.stream(prompt, max_tokens=max_tokens, grammar=grammar):
+            print(piece, end="", flush=True)
+        print()
+
+    try:
+        if request is not None:
+            answer(request)
+            return
+        if sys.stdin.isatty():
+            print("One request a line; Ctrl-D ends.", file=sys.stderr)
+        for line in sys.stdin:
+            if line.strip():
+                answer(line.strip())
+    finally:
+        subject.close()

@@ -1,0 +1,66 @@
+"""`pocketlm train`: from a project's examples to a run."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from pocketlm.cli.common import Json, Set, be_quiet, output
+from pocketlm.core.progress import say
+
+
+def train(
+    project: Annotated[Path, typer.Argument(help="Project folder or its pocketlm.yaml.")] = Path("."),
+    name: Annotated[str, typer.Option(help="Name of the run; by default the project folder's name.")] = "",
+    overrides: Set = [],  # noqa: B006  typer reads the default, nothing writes to it
+    help_config: Annotated[bool, typer.Option("--help-config", help="List every setting and leave.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Train a LoRA adapter on a project's examples; interrupted, the same command goes on."""
+    if help_config:
+        print("\n".join(_settings()))
+        return
+    be_quiet(as_json)
+    from pocketlm.core.config import load_config
+    from pocketlm.data.dataset import prepare
+    from pocketlm.train.run import train_run
+
+    config = load_config(project, overrides)
+    home = project if project.is_dir() else project.parent
+    folder = home / "runs" / (name or home.resolve().name)
+    paths = {
+        key: home / value if value else None
+        for key, value in (("tools", config.tools), ("valid", config.data.valid), ("test", config.data.test))
+    }
+    data = prepare(
+        home / config.data.raw, folder / "data", **paths,
+        valid_share=config.data.valid_share, test_share=config.data.test_share, seed=config.seed,
+    )  # fmt: skip
+    for note in data.notes:
+        say(note)
+    run = train_run(config, data.tools, data.rows("train"), data.rows("valid"), folder)
+    metrics = run.manifest["metrics"]
+    text = (
+        f"{folder}: {metrics['steps']} steps in {metrics['train_seconds']:.0f} s, validation loss {metrics['valid_loss']:.4f}\n"
+        f"Next: pocketlm eval {folder}"
+    )
+    output(as_json, {"run": str(folder), **metrics}, text)
+
+
+def _settings() -> Iterator[str]:
+    """One line a setting: key, default, meaning."""
+    from pydantic import BaseModel
+
+    from pocketlm.core.config import Config
+
+    def lines(section: type[BaseModel], prefix: str) -> Iterator[str]:
+        for key, field in section.model_fields.items():
+            if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
+                yield from lines(field.annotation, f"{prefix}{key}.")
+            else:
+                yield f"{prefix + key:<22} {field.default!s:<28.28} {field.description}"
+
+    return lines(Config, "")

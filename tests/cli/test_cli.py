@@ -1,0 +1,167 @@
+"""The command line: quick help, one-sentence errors, exit codes, and the main job on a tiny model."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pocketlm.cli import main as cli
+
+TOOLS = [
+    {"name": "open", "parameters": {"type": "object", "properties": {"app": {"type": "string"}}, "required": ["app"]}},
+    {"name": "stop", "parameters": {"type": "object", "properties": {}}},
+]
+
+
+def call(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, *arguments: object
+) -> tuple[int, str, str]:
+    monkeypatch.setattr(sys, "argv", ["pocketlm", *map(str, arguments)])
+    capsys.readouterr()
+    with pytest.raises(SystemExit) as left:
+        cli.main()
+    out, err = capsys.readouterr()
+    return int(left.value.code or 0), out, err
+
+
+def test_help_is_quick_and_imports_no_torch() -> None:
+    code = "import sys; sys.argv = ['pocketlm', '--help']\nfrom pocketlm.cli.main import main\ntry: main()\nexcept SystemExit: pass\n"
+    code += "print('heavy:', [m for m in ('torch', 'transformers', 'numpy', 'pydantic') if m in sys.modules])"
+    times = []
+    for _ in range(3):
+        start = time.perf_counter()
+        done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+        times.append(time.perf_counter() - start)
+    assert "heavy: []" in done.stdout
+    assert "train" in done.stdout
+    assert min(times) < 2.0  # half a second on an idle machine; this bound only catches a heavy import
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "says"),
+    [
+        (["nonsense"], 1, "No such command"),
+        (["train", "missing"], 1, "no such file; make a project with"),
+        (["eval", "missing.gguf"], 1, "name the functions with --tools"),
+        (["run", "runs/none", "hello"], 1, "tools.json"),
+        (["export", "runs/none"], 1, "not a finished run"),
+        (["compare", "a.json", "b.json"], 1, "a.json: no such file"),
+        (["init", "x", "--task", "paint"], 1, '--task paint: not known; the task is "call"'),
+    ],
+)
+def test_errors_are_one_sentence(
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    arguments: list[str],
+    code: int,
+    says: str,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    got, out, err = call(capsys, monkeypatch, *arguments)
+    assert (got, out) == (code, "")
+    assert err.startswith("error: ")
+    assert says in err
+    assert "Traceback" not in err
+    got, out, _ = call(capsys, monkeypatch, *arguments, "--json")
+    if arguments[0] != "nonsense":
+        assert says in json.loads(out)["error"]
+
+
+@pytest.fixture
+def project(tmp_path: Path, tiny_llama: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A project on the tiny model: 60 requests for two functions."""
+    home = tmp_path / "mybot"
+    rows: list[dict[str, Any]] = []
+    for i in range(60):
+        rows.append({"text": f"open app {i}", "calls": [{"name": "open", "arguments": {"app": f"app {i}"}}]})
+        rows.append({"text": f"stop now {i}", "calls": [{"name": "stop", "arguments": {}}]})
+    (home / "data" / "raw").mkdir(parents=True)
+    (home / "tools.json").write_text(json.dumps(TOOLS))
+    (home / "data" / "raw" / "rows.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    (home / "pocketlm.yaml").write_text(f"base: {tiny_llama}\ntrain:\n  epochs: 1\n  batch_tokens: 400\n  rank: 4\n")
+    return home
+
+
+def test_the_main_job(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, project: Path) -> None:
+    """train, eval, export and run, each on what the one before it wrote; then again, reusing it."""
+    run = project / "runs" / "mybot"
+    code, out, err = call(capsys, monkeypatch, "train", project, "--json")
+    assert code == 0, err
+    assert json.loads(out)["steps"] > 3
+    code, out, err = call(capsys, monkeypatch, "eval", run, "--json", "--max-tokens", 24, "--save", project / "a.json")
+    assert code == 0, err
+    assert 0 <= json.loads(out)["metrics"]["exact"] <= 1
+    code, out, err = call(capsys, monkeypatch, "export", run, "--json", "--precision", "f32")
+    assert code == 0, err
+    assert all(check["passed"] for check in json.loads(out)[0]["checks"])
+    assert not (run / "exports" / "gguf" / "rejected.gguf").exists()
+    for engine in (run, run / "exports" / "gguf" / "model.gguf"):
+        code, out, err = call(capsys, monkeypatch, "run", engine, "open app 3", "--json")
+        if code == 0:  # a random model may ramble inside a string until it is cut
+            assert set(json.loads(out)) == {"request", "calls"}
+        else:
+            assert "cut" in err
+    code, out, err = call(capsys, monkeypatch, "train", project)
+    assert code == 0
+    assert "reused" in err
+
+
+def test_ctrl_c_then_again(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, project: Path) -> None:
+    from pocketlm.train import loop
+
+    step, calls = loop._step, [0]
+
+    def interrupted(*arguments: Any) -> float:
+        calls[0] += 1
+        if calls[0] == 4:
+            raise KeyboardInterrupt
+        return step(*arguments)
+
+    monkeypatch.setattr(loop, "_step", interrupted)
+    code, _, err = call(capsys, monkeypatch, "train", project)
+    assert code == 130
+    assert "run the same command to go on" in err
+    assert not (project / "runs" / "mybot" / "manifest.json").exists()
+    code, _, err = call(capsys, monkeypatch, "eval", project / "runs" / "mybot")
+    assert code == 1
+    code, _, err = call(capsys, monkeypatch, "train", project)
+    assert code == 0
+    assert "interrupted training was found" in err
+
+
+@pytest.mark.parametrize(
+    ("yaml", "says"),
+    [
+        ("train:\n  learning_rate: 1\n", 'unknown key "train.learning_rate"'),
+        ("bases: x\nseed: -1\n", 'did you mean "base"?'),
+        ("train: [1", "not valid YAML"),
+        ("train:\n  lr: fast\n", "train.lr:"),
+        ("just text", "expected keys and values"),
+    ],
+)
+def test_bad_settings(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path, yaml: str, says: str
+) -> None:
+    (tmp_path / "pocketlm.yaml").write_text(yaml)
+    code, _, err = call(capsys, monkeypatch, "train", tmp_path)
+    assert code == 1
+    assert says in err
+    assert "pocketlm.yaml" in err
+
+
+def test_init_makes_a_project_and_never_overwrites_one(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    code, _, _ = call(capsys, monkeypatch, "init", tmp_path / "bot", "--task", "call")
+    assert code == 0
+    code, _, err = call(capsys, monkeypatch, "train", tmp_path / "bot")
+    assert (code, "data/raw" in err) == (1, True)
+    code, _, err = call(capsys, monkeypatch, "init", tmp_path / "bot")
+    assert (code, "project here already" in err) == (1, True)

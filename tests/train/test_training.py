@@ -1,0 +1,152 @@
+"""Training is exact, resumes, and its adapters are PEFT's."""
+
+from __future__ import annotations
+
+import copy
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from pocketlm.core.config import TrainConfig
+from pocketlm.core.errors import InputError
+from pocketlm.models.load import load_model
+from pocketlm.train import loop
+from pocketlm.train.attention import use_packed_attention
+from pocketlm.train.batches import Example, make_batch, plan_batches, shared_prefix
+from pocketlm.train.lora import adapter_state, add_lora, lora_layers, merge_lora, save_adapter
+from pocketlm.train.objective import next_token_loss
+
+TARGETS = ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"]
+
+
+def examples(count: int, prefix: int = 0, seed: int = 0) -> list[Example]:
+    generator = torch.Generator().manual_seed(seed)
+
+    def tokens(n: int) -> list[int]:
+        return torch.randint(3, 400, (n,), generator=generator).tolist()
+
+    front = tokens(prefix)
+    return [Example(front + tokens(3 + i % 4), tokens(2 + i % 5)) for i in range(count)]
+
+
+def tuned(folder: Path, *, int8: bool = False, noise: float = 0.05) -> Any:
+    torch.manual_seed(0)
+    model = load_model(folder, torch.float32)
+    add_lora(model, TARGETS, 4, 8.0, int8=int8)
+    for _, layer in lora_layers(model):
+        torch.nn.init.normal_(layer.lora_B, std=noise)
+    return model
+
+
+def loss_and_gradient(model: Any, batches: list[Any]) -> tuple[float, torch.Tensor]:
+    model.zero_grad()
+    total = sum(next_token_loss(model, batch) for batch in batches)
+    assert isinstance(total, torch.Tensor)
+    total.backward()  # type: ignore[no-untyped-call]
+    return total.item(), torch.cat([p.grad.flatten() for p in model.parameters() if p.grad is not None])
+
+
+@pytest.mark.parametrize("prefix", [0, 24])
+def test_packed_equals_one_by_one(tiny_llama: Path, prefix: int) -> None:
+    rows = examples(7, prefix)
+    model = tuned(tiny_llama)
+    use_packed_attention(model)
+    assert shared_prefix(rows) == prefix
+    alone = loss_and_gradient(model, [make_batch([row], 0) for row in rows])
+    packed = loss_and_gradient(model, [make_batch(rows, prefix)])
+    assert packed[0] == pytest.approx(alone[0], rel=1e-5)
+    assert (packed[1] - alone[1]).norm() / alone[1].norm() < 1e-5
+
+
+def test_packed_equals_transformers_loss(tiny_llama: Path) -> None:
+    row = examples(1)[0]
+    model = tuned(tiny_llama)
+    ids = torch.tensor([row.prompt + row.completion])
+    labels = ids.clone()
+    labels[:, : len(row.prompt)] = -100
+    want = model(input_ids=ids, labels=labels).loss.item() * len(row.completion)
+    use_packed_attention(model)
+    assert next_token_loss(model, make_batch([row], 0)).item() == pytest.approx(want, rel=1e-5)
+
+
+def test_int8_products_are_close(tiny_llama: Path) -> None:
+    rows = examples(6)
+    exact, rounded = tuned(tiny_llama), tuned(tiny_llama, int8=True)
+    rounded.load_state_dict(exact.state_dict())
+    results = []
+    for model in (exact, rounded):
+        use_packed_attention(model)
+        model.train()
+        results.append(loss_and_gradient(model, [make_batch(rows, 0)]))
+    assert results[1][0] == pytest.approx(results[0][0], rel=0.02)
+    cosine = torch.nn.functional.cosine_similarity(results[0][1], results[1][1], dim=0)
+    assert 0.99 < cosine < 1.0
+
+
+def test_merged_model_equals_adapted_and_peft_reads_the_adapter(tiny_llama: Path, tmp_path: Path) -> None:
+    peft = pytest.importorskip("peft")
+    model = tuned(tiny_llama)
+    ids = torch.tensor([examples(1)[0].prompt])
+    with torch.no_grad():
+        want = model(input_ids=ids).logits
+        save_adapter(model, tmp_path, base="base", rank=4, alpha=8.0)
+        theirs = peft.PeftModel.from_pretrained(load_model(tiny_llama, torch.float32), tmp_path)
+        torch.testing.assert_close(theirs(input_ids=ids).logits, want)
+        merge_lora(model)
+        torch.testing.assert_close(model(input_ids=ids).logits, want, rtol=1e-4, atol=1e-5)
+
+
+def test_unknown_target_names_the_known_ones(tiny_llama: Path) -> None:
+    with pytest.raises(InputError, match="it has .*q_proj"):
+        add_lora(load_model(tiny_llama, torch.float32), ["query"], 4, 8.0)
+
+
+def fit(folder: Path, checkpoint: Path, *, stop_at: int | None = None) -> tuple[Any, list[dict[str, float]]]:
+    model = tuned(folder, noise=0.0)
+    seen: list[dict[str, float]] = []
+
+    def log(entry: dict[str, float]) -> None:
+        seen.append(entry)
+        if entry["step"] == stop_at:
+            raise KeyboardInterrupt
+
+    settings = TrainConfig(epochs=3, batch_tokens=40, lr=5e-3)
+    loop.fit(model, examples(20), examples(4, seed=1), settings, seed=0, checkpoint=checkpoint, log=log)
+    return model, seen
+
+
+def test_training_learns(tiny_llama: Path, tmp_path: Path) -> None:
+    _, seen = fit(tiny_llama, tmp_path / "c.pt")
+    assert sum(e["loss"] for e in seen[-4:]) < 0.97 * sum(e["loss"] for e in seen[:4])
+
+
+def test_interrupted_and_resumed_ends_with_the_same_weights(tiny_llama: Path, tmp_path: Path) -> None:
+    whole, seen = fit(tiny_llama, tmp_path / "whole.pt")
+    with pytest.raises(KeyboardInterrupt):
+        fit(tiny_llama, tmp_path / "parts.pt", stop_at=len(seen) // 2)
+    parts, rest = fit(tiny_llama, tmp_path / "parts.pt")
+    assert rest[0]["step"] == len(seen) // 2 + 1
+    want = adapter_state(whole)
+    assert all(torch.equal(tensor, want[name]) for name, tensor in adapter_state(parts).items())
+
+
+def test_a_loss_that_is_not_finite_stops_with_advice(tiny_llama: Path, tmp_path: Path) -> None:
+    model = tuned(tiny_llama)
+    with torch.no_grad():
+        next(iter(lora_layers(model)))[1].lora_A.fill_(float("nan"))
+    with pytest.raises(InputError, match=r"train\.lr"):
+        loop.fit(model, examples(4), [], TrainConfig(), seed=0, checkpoint=tmp_path / "c.pt", log=lambda _: None)
+
+
+def test_batches_hold_every_row_once_and_respect_the_budget() -> None:
+    lengths = [5, 30, 12, 90, 7, 7, 31]
+    plan = plan_batches(lengths, 40, seed=3)
+    assert sorted(i for batch in plan for i in batch) == list(range(len(lengths)))
+    assert all(len(batch) == 1 or sum(lengths[i] for i in batch) <= 40 for batch in plan)
+
+
+def test_same_seed_same_weights(tiny_llama: Path, tmp_path: Path) -> None:
+    a, b = (copy.deepcopy(adapter_state(fit(tiny_llama, tmp_path / f"{i}.pt")[0])) for i in range(2))
+    assert all(torch.equal(a[name], b[name]) for name in a)
