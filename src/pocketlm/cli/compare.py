@@ -29,7 +29,7 @@ def compare(
             reports.append(Report.from_json(read_json(path)))
         except (KeyError, TypeError) as error:
             raise InputError(f"{path}: not a report; make one with `pocketlm eval ENGINE --save {path}`") from error
-    found = paired(*reports, metric=metric)
+    found = paired(reports[0], reports[1], metric)
     text = (
         f"{metric}: {found.difference:+.1%} [{found.low:+.1%}, {found.high:+.1%}], p = {found.p:.3f}: {found.verdict}; "
         f"{len(found.gained)} rows gained, {len(found.lost)} lost"

@@ -31,14 +31,17 @@ def train(
     config = load_config(project, overrides)
     home = project if project.is_dir() else project.parent
     folder = home / "runs" / (name or home.resolve().name)
-    paths = {
-        key: home / value if value else None
-        for key, value in (("tools", config.tools), ("valid", config.data.valid), ("test", config.data.test))
-    }
+    given = config.data
     data = prepare(
-        home / config.data.raw, folder / "data", **paths,
-        valid_share=config.data.valid_share, test_share=config.data.test_share, seed=config.seed,
-    )  # fmt: skip
+        home / given.raw,
+        folder / "data",
+        tools=home / config.tools if config.tools else None,
+        valid=home / given.valid if given.valid else None,
+        test=home / given.test if given.test else None,
+        valid_share=given.valid_share,
+        test_share=given.test_share,
+        seed=config.seed,
+    )
     for note in data.notes:
         say(note)
     run = train_run(config, data.tools, data.rows("train"), data.rows("valid"), folder)

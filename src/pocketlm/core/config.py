@@ -5,6 +5,7 @@ All faults of a file are told at once, each with the nearest valid name.
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, Literal
@@ -128,11 +129,10 @@ def _sentences(error: ValidationError) -> Iterator[str]:
 
 
 def _section(name: str) -> type[BaseModel]:
-    return {"data": DataConfig, "train": TrainConfig}.get(name, Config)
+    sections: dict[str, type[BaseModel]] = {"data": DataConfig, "train": TrainConfig}
+    return sections.get(name, Config)
 
 
 def _nearest(word: str, known: list[str]) -> str:
-    import difflib
-
     near = difflib.get_close_matches(word, known, n=1)
     return f'did you mean "{near[0]}"?' if near else f"known keys: {', '.join(known)}"

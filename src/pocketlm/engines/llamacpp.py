@@ -144,7 +144,7 @@ def _tensor_bytes(shape: Sequence[int], kind: int) -> int:
         block, size = GGML_QUANT_SIZES[GGMLQuantizationType(kind)]
     except ValueError:
         return 0  # a type newer than our table: its length is llama.cpp's to judge
-    return math.prod(shape) // block * size
+    return int(math.prod(shape) // block * size)
 
 
 def _special_tokens(header: GgufHeader) -> list[str]:

@@ -171,7 +171,8 @@ class _Tensor:
 
     @property
     def bytes_shape(self) -> tuple[int, ...]:
-        return gguf.quant_shape_to_byte_shape(self.source.shape, self.kind)
+        shape: tuple[int, ...] = gguf.quant_shape_to_byte_shape(self.source.shape, self.kind)
+        return shape
 
 
 _DTYPES = {"F32": np.float32, "F16": np.float16, "BF16": np.uint16}
@@ -247,7 +248,8 @@ def _convert(tensor: _Tensor) -> NDArray[Any]:
 def _quantize(weight: NDArray[np.float32], kind: Kind) -> NDArray[Any]:
     if kind is Kind.Q8_0:
         return _quantize_q8_0(weight)
-    return gguf.quantize(weight, kind)
+    quantized: np.ndarray[Any, Any] = gguf.quantize(weight, kind)
+    return quantized
 
 
 def _quantize_q8_0(weight: NDArray[np.float32]) -> NDArray[np.uint8]:

@@ -85,7 +85,9 @@ class LoraLinear(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """(..., in) -> (..., out)."""
         if self.int8 and self.training:
-            out: Tensor = _Int8LoraProduct.apply(x, self.rounded, self.step, self.lora_A, self.lora_B, self.scale)
+            out: Tensor = _Int8LoraProduct.apply(  # type: ignore[no-untyped-call]
+                x, self.rounded, self.step, self.lora_A, self.lora_B, self.scale
+            )
             return out
         update = nn.functional.linear(nn.functional.linear(x, self.lora_A.to(x.dtype)), self.lora_B.to(x.dtype))
         return torch.add(self.base(x), update, alpha=self.scale)
