@@ -45,7 +45,7 @@ def make_tiny_tokenizer() -> PreTrainedTokenizerFast:
         tokenizer_object=Tokenizer.from_str(_tokenizer_json()),
         bos_token="<|im_start|>",
         eos_token="<|im_end|>",
-        pad_token="<|im_end|>",
+        pad_token="<|endoftext|>",
         unk_token="<|endoftext|>",
     )
 
@@ -67,7 +67,7 @@ def make_tiny_llama(folder: Path, *, seed: int = 0, layers: int = 2, width: int 
         initializer_range=0.1,  # far from a flat distribution, so that greedy choices have no near-ties
         bos_token_id=1,
         eos_token_id=2,
-        pad_token_id=2,
+        pad_token_id=0,  # the padding row of an embedding starts as zeros, and the stop token must be learnable
     )
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)

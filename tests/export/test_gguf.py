@@ -206,7 +206,7 @@ def test_metadata_is_complete(tiny: Path, tmp_path: Path) -> None:
         "tokenizer.ggml.model": "gpt2",
         "tokenizer.ggml.bos_token_id": 1,
         "tokenizer.ggml.eos_token_id": 0,
-        "tokenizer.ggml.padding_token_id": 2,
+        "tokenizer.ggml.padding_token_id": 0,
         "tokenizer.ggml.add_bos_token": False,
         "tokenizer.ggml.add_space_prefix": False,
     }

@@ -179,7 +179,7 @@ def _steps(
         cache = out.past_key_values
         scores = out.logits[:, -1].float().log_softmax(-1)
         if matchers:
-            _forbid(scores, matchers)
+            _forbid(scores, matchers, stop)
         chosen = scores.argmax(-1)
         yield chosen, scores.gather(1, chosen[:, None])[:, 0]
         finished |= chosen == stop
@@ -192,13 +192,19 @@ def _steps(
         mask = torch.cat([mask, mask.new_ones((rows, 1))], dim=1)
 
 
-def _forbid(scores: Tensor, matchers: list[Any]) -> None:
-    """Set the score of every token the grammar does not allow to minus infinity, in place."""
+def _forbid(scores: Tensor, matchers: list[Any], stop: int) -> None:
+    """Set the score of every token the grammar does not allow to minus infinity, in place.
+
+    Where the grammar is at its end only the stop token is left.
+    """
     for row, matcher in enumerate(matchers):
-        if not matcher.is_stopped():
+        if matcher.is_stopped():
+            forbidden = np.ones(scores.shape[1], dtype=bool)
+            forbidden[stop] = False
+        else:
             bits = np.frombuffer(matcher.compute_bitmask(), dtype=np.uint8)
-            allowed = np.unpackbits(bits, bitorder="little")[: scores.shape[1]].astype(bool)
-            scores[row].masked_fill_(torch.from_numpy(~allowed), -torch.inf)
+            forbidden = np.unpackbits(bits, bitorder="little")[: scores.shape[1]] == 0
+        scores[row].masked_fill_(torch.from_numpy(forbidden), -torch.inf)
 
 
 def _common_prefix(ids: list[list[int]]) -> int:

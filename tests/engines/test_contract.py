@@ -1,0 +1,79 @@
+"""One contract for all engines: a new engine is a row of ENGINES."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pocketlm.engines.open import open_engine
+from pocketlm.engines.rules import RulesEngine
+from pocketlm.export.gguf import export_gguf
+from pocketlm.tasks.call import Call, CallRow, CallTask
+from pocketlm.tasks.template import CHATML, Message
+from pocketlm.tasks.tools import ToolSet
+
+ENGINES = ["torch", "llamacpp"]
+SHARED = "<|im_start|>system\nA block that all prompts share, word for word, so that it is computed once.<|im_end|>\n"
+PROMPTS = [f"{SHARED}<|im_start|>user\n{text}<|im_end|>\n<|im_start|>assistant\n" for text in ("hi", "a longer request, ü", "1 2 3")]
+GRAMMAR = 'root ::= "yes" | "no" [a-c]\n'
+
+
+@pytest.fixture(scope="module", params=ENGINES)
+def engine(request: pytest.FixtureRequest, tiny_llama: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+    uri = str(tiny_llama)
+    if request.param == "llamacpp":
+        uri = str(tmp_path_factory.mktemp("gguf") / "tiny.gguf")
+        export_gguf(tiny_llama, Path(uri), precision="f32", chat_template=CHATML.jinja, stop_token=CHATML.stop)
+    opened = open_engine(uri)
+    yield opened
+    opened.close()
+
+
+def test_a_batch_gives_what_each_prompt_gives_alone(engine: Any) -> None:
+    ticks: list[int] = []
+    together = engine.generate(PROMPTS, max_tokens=10, tick=ticks.append)
+    assert sum(ticks) == len(PROMPTS)
+    for prompt, answer in zip(PROMPTS, together, strict=True):
+        alone = engine.generate([prompt], max_tokens=10)[0]
+        assert (answer.text, answer.tokens, answer.stopped) == (alone.text, alone.tokens, alone.stopped)
+        assert answer.logprob == pytest.approx(alone.logprob, abs=1e-2)
+
+
+def test_the_stream_is_the_answer(engine: Any) -> None:
+    answer = engine.generate(PROMPTS[:1], max_tokens=10)[0]
+    pieces = list(engine.stream(PROMPTS[0], max_tokens=10))
+    assert answer.text.startswith("".join(pieces)) or "".join(pieces) == answer.text
+
+
+def test_only_what_the_grammar_allows(engine: Any) -> None:
+    answers = engine.generate(PROMPTS, max_tokens=10, grammar=GRAMMAR)
+    assert {answer.text for answer in answers} <= {"yes", "noa", "nob", "noc"}
+    assert all(answer.stopped for answer in answers)
+    assert "".join(engine.stream(PROMPTS[0], max_tokens=10, grammar=GRAMMAR)) == answers[0].text
+
+
+def test_logprobs_sum_to_the_answers(engine: Any) -> None:
+    answer = engine.generate(PROMPTS[:1], max_tokens=6)[0]
+    if answer.stopped or "\ufffd" in answer.text or len(engine.tokenize(answer.text)) != answer.tokens:
+        pytest.skip("this random model's answer does not tokenize back to itself")
+    assert sum(engine.logprobs(PROMPTS[0], answer.text)) == pytest.approx(answer.logprob, abs=1e-2)
+
+
+def test_special_tokens_are_recognised_and_nothing_is_added(engine: Any) -> None:
+    ids = engine.tokenize("<|im_start|>a<|im_end|>")
+    assert (ids[0], ids[-1], len(ids)) == (1, 2, 3)
+
+
+def test_rules_fill_in_the_new_value() -> None:
+    schema = {"type": "object", "properties": {"app": {"type": "string"}}, "required": ["app"]}
+    task = CallTask(ToolSet.from_openai([{"name": "open", "parameters": schema}, {"name": "stop"}], "t"))
+    rows = [
+        CallRow((Message("user", "please open Maps now"),), (Call("open", {"app": "Maps"}),)),
+        CallRow((Message("user", "halt everything"),), (Call("stop", {}),)),
+    ]
+    rules = RulesEngine(task, rows)
+    answers = rules.generate(["please open Photos now", "halt it"])
+    assert [answer.text for answer in answers] == ['{"open":{"app":"Photos"}}', '{"stop":{}}']
