@@ -66,7 +66,7 @@ def main() -> None:
     if not arguments.quick:
         full = CallTask(data.tools, "full")
         reports = {
-            "base, tools in prompt": evaluate(full, open_engine(config.base), test, constrain=True, max_tokens=64)
+            "base, tools in prompt": evaluate(full, open_engine(config.base), test, constrain=True, max_tokens=48)
         } | reports
     print(score_table(reports))
     print("joint BERT-base, published       92.8%")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -12,12 +13,16 @@ from pocketlm.engines.open import open_engine
 from pocketlm.engines.rules import RulesEngine
 from pocketlm.export.gguf import export_gguf
 from pocketlm.tasks.call import Call, CallRow, CallTask
+from pocketlm.tasks.grammar import is_span
 from pocketlm.tasks.template import CHATML, Message
 from pocketlm.tasks.tools import ToolSet
 
 ENGINES = ["torch", "llamacpp"]
 SHARED = "<|im_start|>system\nA block that all prompts share, word for word, so that it is computed once.<|im_end|>\n"
-PROMPTS = [f"{SHARED}<|im_start|>user\n{text}<|im_end|>\n<|im_start|>assistant\n" for text in ("hi", "a longer request, ü", "1 2 3")]
+PROMPTS = [
+    f"{SHARED}<|im_start|>user\n{text}<|im_end|>\n<|im_start|>assistant\n"
+    for text in ("hi", "a longer request, ü", "1 2 3")
+]
 GRAMMAR = 'root ::= "yes" | "no" [a-c]\n'
 
 
@@ -53,6 +58,20 @@ def test_only_what_the_grammar_allows(engine: Any) -> None:
     assert {answer.text for answer in answers} <= {"yes", "noa", "nob", "noc"}
     assert all(answer.stopped for answer in answers)
     assert "".join(engine.stream(PROMPTS[0], max_tokens=10, grammar=GRAMMAR)) == answers[0].text
+
+
+def test_a_grammar_for_each_prompt_and_free_strings_from_the_request_only(engine: Any) -> None:
+    schema = {"type": "object", "properties": {"app": {"type": "string"}}, "required": ["app"]}
+    task = CallTask(ToolSet.from_openai([{"name": "open", "parameters": schema}], "t"), grounded=True)
+    rows = [CallRow((Message("user", text),), ()) for text in ('open "Maps", now', "öffne   die Karte")]
+    grammars = [
+        re.sub("^root ::= .*", "root ::= call", task.grammar(CHATML, row)) for row in rows
+    ]  # one call, not more
+    answers = engine.generate([task.prompt(row, CHATML) for row in rows], max_tokens=60, grammar=grammars)
+    for row, answer in zip(rows, answers, strict=True):
+        assert answer.stopped
+        (call,) = task.parse(answer.text, CHATML)
+        assert is_span(call.arguments["app"], row.request)
 
 
 def test_logprobs_sum_to_the_answers(engine: Any) -> None:

@@ -27,7 +27,13 @@ TOOLS = ToolSet.from_openai([{"name": "on"}, {"name": "off"}], "t")
 def trained(tiny_llama: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Run, list[CallRow], Report]:
     """A tiny model that has learnt two commands, so that there is something to lose."""
     rows = [CallRow((Message("user", f"{name} {i}"),), (Call(name, {}),)) for i in range(30) for name in ("on", "off")]
-    settings = [f"base={tiny_llama}", "train.epochs=10", "train.batch_tokens=150", "train.lr=0.01", "train.compute=fp32"]
+    settings = [
+        f"base={tiny_llama}",
+        "train.epochs=10",
+        "train.batch_tokens=150",
+        "train.lr=0.01",
+        "train.compute=fp32",
+    ]
     run = train_run(load_config(None, settings), TOOLS, rows, rows[:4], tmp_path_factory.mktemp("runs") / "r")
     report = evaluate(run.task, open_engine(str(run.folder)), rows, max_tokens=24)
     assert report.metrics["exact"] > 0.9
@@ -38,7 +44,13 @@ def test_a_good_export_passes_and_is_reused(trained: Any) -> None:
     run, rows, report = trained
     made = bundle.export_run(run, rows, lambda: report, precision="f32")
     assert all(check.passed for check in made.checks)
-    assert {path.name for path in made.folder.iterdir()} == {"model.gguf", "tools.json", "grammar.gbnf", "report.json", "manifest.json"}
+    assert {path.name for path in made.folder.iterdir()} == {
+        "model.gguf",
+        "tools.json",
+        "grammar.gbnf",
+        "report.json",
+        "manifest.json",
+    }
     before = made.file.stat().st_mtime_ns
     again = bundle.export_run(run, rows, lambda: pytest.fail("made again"), precision="f32")
     assert again.file.stat().st_mtime_ns == before

@@ -85,10 +85,11 @@ def test_unknown_starter_names_the_known_ones() -> None:
 def test_the_real_starter_has_the_tokens_of_its_own_gguf() -> None:
     """The unpacked folder and llama.cpp on the original file agree on ids and on what comes next."""
     from pocketlm.engines.llamacpp import LlamaCppEngine
-    from pocketlm.engines.open import open_engine
+    from pocketlm.engines.torch_engine import TorchEngine
     from pocketlm.export.verify import odd_strings
+    from pocketlm.models.load import resolve_base
 
-    ours = open_engine(f"starter:{NAME}")
+    ours = TorchEngine(resolve_base(f"starter:{NAME}"))
     original = LlamaCppEngine(starters.starter_file(NAME))
     strings = [*odd_strings(300), "at 7:35 pm on 2024  05", "<|im_start|>user\nhi<|im_end|>\n"]
     assert [ours.tokenize(text) for text in strings] == [original.tokenize(text) for text in strings]

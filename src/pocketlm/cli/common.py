@@ -51,7 +51,6 @@ def task_for(engine: str, tools: Path | None, tools_in_prompt: str | None) -> Ca
     Raises:
         InputError: there is no tools.json beside the engine and none was given.
     """
-    from pocketlm.core.files import read_json
     from pocketlm.core.manifest import read_manifest
     from pocketlm.tasks.call import CallTask
     from pocketlm.tasks.tools import ToolSet
@@ -60,11 +59,10 @@ def task_for(engine: str, tools: Path | None, tools_in_prompt: str | None) -> Ca
     found = home / "tools.json"
     if tools is None and not found.is_file():
         raise InputError(f"{engine}: no tools.json beside it; name the functions with --tools FILE")
-    prompt = tools_in_prompt
-    if prompt is None and tools is None:
-        made = read_manifest(home)
-        prompt = made.get("tools_in_prompt") or read_json(home / "config.json")["tools_in_prompt"]
-    return CallTask(ToolSet.load(tools or found), prompt or "full")
+    if tools is not None:
+        return CallTask(ToolSet.load(tools), tools_in_prompt or "full")
+    made = read_manifest(home)
+    return CallTask(ToolSet.load(found), tools_in_prompt or made["tools_in_prompt"], grounded=made["grounded"])
 
 
 def rows_for(data: Path, task: CallTask) -> list[CallRow]:

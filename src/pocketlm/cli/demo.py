@@ -80,26 +80,29 @@ def _measure(config: Any, data: Any, folder: Path) -> dict[str, Any]:
     from pocketlm.evaluate.evaluate import evaluate
     from pocketlm.evaluate.store import cached_report, report_key
     from pocketlm.export.bundle import export_run
-    from pocketlm.tasks.call import CallTask
+    from pocketlm.tasks.call import CallTask, is_grounded
     from pocketlm.train.run import train_run
 
     test, train = data.rows("test"), data.rows("train")
     kept = folder / "reports"
 
     def score(name: str, identity: str, task: CallTask, make: Any, **settings: Any) -> Any:
-        key = report_key(identity, test, tools=task.tools.sha256, prompt=task.tools_in_prompt, **settings)
+        key = report_key(
+            identity, test, tools=task.tools.sha256, prompt=task.tools_in_prompt, grounded=task.grounded, **settings
+        )
         return cached_report(
             kept / f"{name}.json", key, lambda: evaluate(task, make(), test, title=f"Scoring {name}", **settings)
         )
 
-    full, tuned = CallTask(data.tools, "full"), CallTask(data.tools, config.tools_in_prompt)
+    grounded = is_grounded(train, data.tools)  # the same constraints for the base, so that it has its best chance
+    full, tuned = (CallTask(data.tools, prompt, grounded=grounded) for prompt in ("full", config.tools_in_prompt))
     rules = score("rules", f"rules on {data.sha256}", tuned, lambda: RulesEngine(tuned, train))
-    base = score("base", config.base, full, lambda: open_engine(config.base), constrain=True, max_tokens=64)
+    base = score("base", config.base, full, lambda: open_engine(config.base), constrain=True, max_tokens=48)
     run = train_run(config, data.tools, train, data.rows("valid"), folder)
     identity = str(read_manifest(folder)["key"])
 
     def reference() -> Any:
-        return score("tuned", identity, tuned, lambda: open_engine(str(folder)))
+        return score("tuned", identity, tuned, lambda: open_engine(str(folder)), constrain=True)
 
     after = reference()
     bundle = export_run(run, test, lambda: after)
@@ -115,8 +118,9 @@ def _answer(bundle: Any, run: Any) -> list[tuple[str, str]]:
 
     engine = open_engine(str(bundle.file))
     template, task = TEMPLATES[engine.template], run.task
-    prompts = [task.prompt(CallRow((Message("user", request),), ()), template) for request in REQUESTS]
-    answers = engine.generate(prompts, grammar=task.grammar(template))
+    rows = [CallRow((Message("user", request),), ()) for request in REQUESTS]
+    prompts = [task.prompt(row, template) for row in rows]
+    answers = engine.generate(prompts, grammar=[task.grammar(template, row) for row in rows])
     engine.close()
     return [(request, answer.text) for request, answer in zip(REQUESTS, answers, strict=True)]
 

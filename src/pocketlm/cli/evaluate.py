@@ -17,7 +17,7 @@ def evaluate(
     ] = None,
     tools: Annotated[Path | None, typer.Option(help="tools.json, where the engine has none of its own.")] = None,
     tools_in_prompt: Annotated[str | None, typer.Option(help="full, names or none; default: as trained.")] = None,
-    constrain: Annotated[bool, typer.Option(help="Allow only outputs that fit the schemas.")] = False,
+    constrain: Annotated[bool, typer.Option(help="Allow only outputs that fit the schemas.")] = True,
     max_tokens: Annotated[int, typer.Option(help="Longest answer.", min=1)] = 128,
     threads: Annotated[int | None, typer.Option(help="Threads for llama.cpp.", min=1)] = None,
     save: Annotated[Path | None, typer.Option(help="Write the report, with every row, as JSON.")] = None,

@@ -29,8 +29,12 @@ def export(
     rows = rows_for(run, task)
 
     def reference() -> Report:
-        key = report_key(opened.manifest["key"], rows, tools=task.tools.sha256, prompt=task.tools_in_prompt)
-        return cached_report(run / "reports" / "tuned.json", key, lambda: evaluate(task, open_engine(str(run)), rows))
+        key = report_key(
+            opened.manifest["key"], rows, tools=task.tools.sha256, prompt=task.tools_in_prompt, constrain=True
+        )
+        return cached_report(
+            run / "reports" / "tuned.json", key, lambda: evaluate(task, open_engine(str(run)), rows, constrain=True)
+        )
 
     bundles = [export_run(opened, rows, reference, format=name.strip(), precision=precision) for name in to.split(",")]
     found = [

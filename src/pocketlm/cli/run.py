@@ -31,10 +31,10 @@ def run(
     task = task_for(engine, tools, None)
     subject = open_engine(engine)
     template = TEMPLATES[subject.template]
-    grammar = task.grammar(template) if constrain else None
 
     def answer(text: str) -> None:
-        prompt = task.prompt(CallRow((Message("user", text),), ()), template)
+        row = CallRow((Message("user", text),), ())
+        prompt, grammar = task.prompt(row, template), task.grammar(template, row) if constrain else None
         if as_json:
             written = subject.generate([prompt], max_tokens=max_tokens, grammar=grammar)[0].text
             try:

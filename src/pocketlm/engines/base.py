@@ -10,7 +10,13 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+Grammars = str | Sequence[str] | None  # one GBNF text for all prompts, one for each, or freedom
 Tick = Callable[[int], None]  # called with the number of prompts finished since the last call
+
+
+def grammar_of(grammars: Grammars, index: int) -> str | None:
+    """The grammar of one prompt."""
+    return grammars if grammars is None or isinstance(grammars, str) else grammars[index]
 
 
 @dataclass(frozen=True)
@@ -39,9 +45,9 @@ class Engine(Protocol):
     template: str  # the chat template's name, see tasks/template.py
 
     def generate(
-        self, prompts: Sequence[str], *, max_tokens: int = 128, grammar: str | None = None, tick: Tick | None = None
+        self, prompts: Sequence[str], *, max_tokens: int = 128, grammar: Grammars = None, tick: Tick | None = None
     ) -> list[Generation]:
-        """Answer each prompt greedily. `grammar` is GBNF text: only outputs it accepts can be produced."""
+        """Answer each prompt greedily. `grammar` is GBNF text, for all or one a prompt: nothing else can be produced."""
         ...
 
     def stream(self, prompt: str, *, max_tokens: int = 128, grammar: str | None = None) -> Iterator[str]:

@@ -25,7 +25,7 @@ from typing import Any, cast
 from gguf.constants import GGML_QUANT_SIZES, GGMLQuantizationType
 
 from pocketlm.core.errors import EnvironmentLacks, InputError
-from pocketlm.engines.base import Generation, Tick
+from pocketlm.engines.base import Generation, Grammars, Tick, grammar_of
 from pocketlm.tasks.template import template_for
 
 MAGIC = b"GGUF"
@@ -176,7 +176,7 @@ class LlamaCppEngine:
         self._server: Any = _start_server(Path(path), threads or _cores(), self.context, self._key, exact)
 
     def generate(
-        self, prompts: Sequence[str], *, max_tokens: int = 128, grammar: str | None = None, tick: Tick | None = None
+        self, prompts: Sequence[str], *, max_tokens: int = 128, grammar: Grammars = None, tick: Tick | None = None
     ) -> list[Generation]:
         """Answer each prompt greedily. `grammar` is GBNF text.
 
@@ -185,8 +185,8 @@ class LlamaCppEngine:
         there (stopped False); a prompt that does not fit at all is an InputError.
         """
         answers = []
-        for prompt in prompts:
-            answers.append(self._answer(self.tokenize(prompt), max_tokens, grammar))
+        for index, prompt in enumerate(prompts):
+            answers.append(self._answer(self.tokenize(prompt), max_tokens, grammar_of(grammar, index)))
             if tick:
                 tick(1)
         return answers

@@ -13,7 +13,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from pocketlm.engines.base import Generation, Tick
+from pocketlm.engines.base import Generation, Grammars, Tick
 from pocketlm.tasks.call import Call, CallRow, CallTask
 from pocketlm.tasks.template import CHATML
 
@@ -38,7 +38,7 @@ class RulesEngine:
         return row.text
 
     def generate(
-        self, prompts: Sequence[str], *, max_tokens: int = 128, grammar: str | None = None, tick: Tick | None = None
+        self, prompts: Sequence[str], *, max_tokens: int = 128, grammar: Grammars = None, tick: Tick | None = None
     ) -> list[Generation]:
         """One answer a request; `max_tokens` and `grammar` have nothing to act on."""
         answers = []

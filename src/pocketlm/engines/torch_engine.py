@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from pocketlm.core.errors import EnvironmentLacks, InputError
-from pocketlm.engines.base import Generation, Tick
+from pocketlm.engines.base import Generation, Grammars, Tick, grammar_of
 from pocketlm.models.load import load_model, load_tokenizer, template_of
 
 BATCH = 48
@@ -38,7 +38,7 @@ class TorchEngine:
         chat = template_of(self.tokenizer)
         self.template = chat.name
         self._stop: int = self.tokenizer.convert_tokens_to_ids(chat.stop)
-        self._grammars: dict[str, Any] = {}
+        self._vocabulary: Any = None
 
     def tokenize(self, text: str) -> list[int]:
         """Token ids; special tokens recognised, nothing added."""
@@ -46,7 +46,7 @@ class TorchEngine:
         return ids
 
     def generate(
-        self, prompts: Sequence[str], *, max_tokens: int = 128, grammar: str | None = None, tick: Tick | None = None
+        self, prompts: Sequence[str], *, max_tokens: int = 128, grammar: Grammars = None, tick: Tick | None = None
     ) -> list[Generation]:
         """Greedy answers, in the order of the prompts."""
         ids = [self.tokenize(prompt) for prompt in prompts]
@@ -57,7 +57,7 @@ class TorchEngine:
             for start in range(0, len(order), BATCH):
                 rows = order[start : start + BATCH]
                 began = time.perf_counter()
-                done = _decode(self, [ids[i] for i in rows], shared, max_tokens, grammar)
+                done = _decode(self, [ids[i] for i in rows], shared, max_tokens, [grammar_of(grammar, i) for i in rows])
                 seconds = (time.perf_counter() - began) / len(rows)
                 for i, (tokens, logprob) in zip(rows, done, strict=True):
                     answers[i] = self._generation(tokens, logprob, seconds)
@@ -71,7 +71,7 @@ class TorchEngine:
         tokens: list[int] = []
         shown = ""
         with torch.inference_mode():
-            for token, _ in _steps(self, [ids], 0, max_tokens, grammar):
+            for token, _ in _steps(self, [ids], 0, max_tokens, [grammar]):
                 tokens.append(int(token[0]))
                 text = self._text(tokens)
                 if not text.endswith("\ufffd") and len(text) > len(shown):
@@ -101,13 +101,12 @@ class TorchEngine:
             from llguidance.hf import from_tokenizer
         except ImportError as error:
             raise EnvironmentLacks("constrained output on torch needs llguidance: pip install llguidance") from error
-        if not self._grammars:
-            self._grammars["tokens"] = from_tokenizer(
+        if self._vocabulary is None:  # takes a second, so only where a grammar is asked for
+            self._vocabulary = from_tokenizer(
                 self.tokenizer, n_vocab=self.model.config.vocab_size, eos_token=self._stop
             )
-        if grammar not in self._grammars:
-            self._grammars[grammar] = llguidance.LLMatcher.grammar_from_lark(any_to_lark(grammar))
-        matcher = llguidance.LLMatcher(self._grammars["tokens"], self._grammars[grammar])
+        lark = llguidance.LLMatcher.grammar_from_lark(any_to_lark(grammar))
+        matcher = llguidance.LLMatcher(self._vocabulary, lark)
         if matcher.get_error():
             raise InputError(f"the grammar cannot be read: {matcher.get_error()}")
         return matcher
@@ -127,13 +126,13 @@ class TorchEngine:
 
 
 def _decode(
-    engine: TorchEngine, ids: list[list[int]], shared: int, max_tokens: int, grammar: str | None
+    engine: TorchEngine, ids: list[list[int]], shared: int, max_tokens: int, grammars: Sequence[str | None]
 ) -> list[tuple[list[int], float]]:
     """Tokens (the stop token included) and summed log-probability of each row."""
     tokens: list[list[int]] = [[] for _ in ids]
     total = [0.0] * len(ids)
     open_rows = [True] * len(ids)
-    for chosen, logprob in _steps(engine, ids, shared, max_tokens, grammar):
+    for chosen, logprob in _steps(engine, ids, shared, max_tokens, grammars):
         for row, (token, value) in enumerate(zip(chosen.tolist(), logprob.tolist(), strict=True)):
             if open_rows[row]:
                 tokens[row].append(token)
@@ -145,7 +144,7 @@ def _decode(
 
 
 def _steps(
-    engine: TorchEngine, ids: list[list[int]], shared: int, max_tokens: int, grammar: str | None
+    engine: TorchEngine, ids: list[list[int]], shared: int, max_tokens: int, grammars: Sequence[str | None]
 ) -> Iterator[tuple[Tensor, Tensor]]:
     """Yield (token, log-probability), each (rows,), a step; ends when every row has written the stop token.
 
@@ -164,7 +163,7 @@ def _steps(
     if shared:
         cache = model(input_ids=torch.tensor([ids[0][:shared]]), use_cache=True, logits_to_keep=1).past_key_values
         cache.batch_repeat_interleave(rows)
-    matchers = [engine.matcher(grammar) for _ in ids] if grammar else []
+    matchers = [engine.matcher(grammar) for grammar in grammars if grammar]
     feed, positions = own, (mask.cumsum(1) - 1).clamp_(min=0)[:, shared:]
     finished = torch.zeros(rows, dtype=torch.bool)
     for _ in range(max_tokens):

@@ -83,14 +83,19 @@ def evaluate(
     template = TEMPLATES[engine.template]
     bare = getattr(engine, "prompt", None)  # the rule baseline takes the request as it is
     prompts = [bare(row) if bare else task.prompt(row, template) for row in rows]
-    grammar = task.grammar(template) if constrain else None
+    grammar = [task.grammar(template, row) for row in rows] if constrain else None
     start = time.perf_counter()
     with progress(title or f"Scoring {engine.uri}", len(rows)) as update:
         answers = engine.generate(prompts, max_tokens=max_tokens, grammar=grammar, tick=update)
     seconds = time.perf_counter() - start
     scores = [task.score(row, answer.text, template) for row, answer in zip(rows, answers, strict=True)]
     results = [_result(task, *item) for item in zip(rows, answers, scores, strict=True)]
-    settings = {"constrain": constrain, "max_tokens": max_tokens, "tools_in_prompt": task.tools_in_prompt}
+    settings = {
+        "constrain": constrain,
+        "grounded": task.grounded,
+        "max_tokens": max_tokens,
+        "tools_in_prompt": task.tools_in_prompt,
+    }
     return summarize(engine.uri, settings, results, seconds)
 
 

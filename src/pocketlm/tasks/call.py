@@ -8,13 +8,14 @@ longer needs the list at all: `tools_in_prompt: none`.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from types import ModuleType
 from typing import Any
 
 from pocketlm.tasks import compact, gemma
+from pocketlm.tasks.grammar import is_span
 from pocketlm.tasks.template import Message, Template
 from pocketlm.tasks.tools import Call, ToolSet
 
@@ -33,6 +34,11 @@ class CallRow:
     messages: tuple[Message, ...]
     calls: tuple[Call, ...]
     where: str = ""
+
+    @property
+    def request(self) -> str:
+        """All the user said, one message a line."""
+        return "\n".join(message.content for message in self.messages if message.role == "user")
 
     @property
     def text(self) -> str:
@@ -84,9 +90,11 @@ class CallTask:
     name = "call"
     metrics = ("exact", "lenient", "function", "valid")
 
-    def __init__(self, tools: ToolSet, tools_in_prompt: str = "none") -> None:
+    def __init__(self, tools: ToolSet, tools_in_prompt: str = "none", *, grounded: bool = False) -> None:
+        """`grounded`: free string arguments are copied from the request, and under a grammar can be nothing else."""
         self.tools = tools
         self.tools_in_prompt = tools_in_prompt
+        self.grounded = grounded
 
     def prompt(self, row: CallRow, template: Template) -> str:
         """Prompt text: the system block that all rows share, then this row's messages."""
@@ -99,9 +107,10 @@ class CallTask:
         calls = [self.tools.ordered(call) for call in row.calls]
         return str(FORMATS[template.name].render_calls(calls)) + template.stop
 
-    def grammar(self, template: Template) -> str:
-        """GBNF of every legal answer."""
-        return str(FORMATS[template.name].grammar(self.tools))
+    def grammar(self, template: Template, row: CallRow | None = None) -> str:
+        """GBNF of every legal answer; of a grounded task, to this row's request."""
+        request = row.request if row and self.grounded else None
+        return str(FORMATS[template.name].grammar(self.tools, request))
 
     def parse(self, text: str, template: Template) -> list[Call]:
         """Calls from an answer.
@@ -141,6 +150,30 @@ class CallTask:
     @cached_property
     def _tools_block(self) -> dict[str, str]:
         return {name: block.render_tools(self.tools) for name, block in FORMATS.items()}
+
+
+def is_grounded(rows: Sequence[CallRow], tools: ToolSet) -> bool:
+    """Whether every free string argument of every row is copied from its request: then a model may only copy."""
+    found = False
+    for row in rows:
+        for call in row.calls:
+            for value in _free_strings(call.arguments, tools[call.name].parameters):
+                if not is_span(value, row.request):
+                    return False
+                found = True
+    return found
+
+
+def _free_strings(value: Any, schema: Mapping[str, Any]) -> Iterator[str]:
+    """String values that no enum or const fixes."""
+    if isinstance(value, dict):
+        for key, item in value.items():
+            yield from _free_strings(item, schema.get("properties", {}).get(key, {}))
+    elif isinstance(value, list):
+        for item in value:
+            yield from _free_strings(item, schema.get("items", {}))
+    elif isinstance(value, str) and not schema.keys() & {"enum", "const"}:
+        yield value
 
 
 def _same(got: Sequence[Call], want: Sequence[Call]) -> bool:

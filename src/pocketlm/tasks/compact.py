@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from pocketlm.core.files import dump_compact
-from pocketlm.tasks.grammar import GrammarBuilder, literal
+from pocketlm.tasks.grammar import GrammarBuilder, add_spans, literal
 from pocketlm.tasks.tools import Call, ToolSet
 
 NAME = "compact"
@@ -20,7 +20,7 @@ INSTRUCTION = (
     "You turn a request into function calls. Answer with JSON only: "
     '{"function":{"argument":value}} for a call, one a line for several, {} if no function fits.'
 )
-STRING = r'"\"" ( [^"\\\x00-\x1F] | "\\" ( ["\\/bfnrt] | "u" [0-9a-fA-F] [0-9a-fA-F] [0-9a-fA-F] [0-9a-fA-F] ) )* "\""'
+TEXT = r'( [^"\\\x00-\x1F] | "\\" ( ["\\/bfnrt] | "u" [0-9a-fA-F] [0-9a-fA-F] [0-9a-fA-F] [0-9a-fA-F] ) )*'
 
 
 def render_tools(tools: ToolSet) -> str:
@@ -63,9 +63,11 @@ def _read_object(item: Any) -> list[Call]:
     return [Call(name, arguments) for name, arguments in item.items()]
 
 
-def grammar(tools: ToolSet) -> str:
-    """GBNF of every legal answer for these tools."""
-    builder = GrammarBuilder(STRING, dump_compact, lambda key: dump_compact(key) + ":")
+def grammar(tools: ToolSet, request: str | None = None) -> str:
+    """GBNF of every legal answer for these tools; with `request`, free strings are stretches of its words."""
+    builder = GrammarBuilder("string", dump_compact, lambda key: dump_compact(key) + ":")
+    text = add_spans(builder, request, lambda part: dump_compact(part)[1:-1]) if request else TEXT
+    builder.rule("string", f'"\\"" {text} "\\""')
     calls = [
         f"{literal('{' + dump_compact(tool.name) + ':')} {builder.value(tool.parameters)} {literal('}')}"
         for tool in tools

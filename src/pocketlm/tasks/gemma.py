@@ -12,13 +12,12 @@ from collections.abc import Sequence
 from typing import Any
 
 from pocketlm.core.files import dump_compact
-from pocketlm.tasks.grammar import GrammarBuilder, literal
+from pocketlm.tasks.grammar import GrammarBuilder, add_spans, literal
 from pocketlm.tasks.tools import Call, Schema, ToolSet
 
 NAME = "gemma"
 INSTRUCTION = "You are a model that can do function calling with the following functions"
 OPEN, CLOSE, ESCAPE = "<start_function_call>", "<end_function_call>", "<escape>"
-STRING = f'"{ESCAPE}" [^<]* "{ESCAPE}"'
 _CALL = re.compile(rf"\s*{OPEN}call:([^{{\s]+)(\{{.*?\}}){CLOSE}\s*", re.DOTALL)
 _TOKEN = re.compile(rf"{ESCAPE}(.*?){ESCAPE}|([{{}}\[\],:])|([^{{}}\[\],:<]+)", re.DOTALL)
 
@@ -54,9 +53,11 @@ def parse_calls(text: str) -> list[Call]:
     return calls
 
 
-def grammar(tools: ToolSet) -> str:
-    """GBNF of every legal answer for these tools."""
-    builder = GrammarBuilder(STRING, _value, lambda key: key + ":", sort_keys=True)
+def grammar(tools: ToolSet, request: str | None = None) -> str:
+    """GBNF of every legal answer for these tools; with `request`, free strings are stretches of its words."""
+    builder = GrammarBuilder("string", _value, lambda key: key + ":", sort_keys=True)
+    text = add_spans(builder, request, str) if request else "[^<]*"
+    builder.rule("string", f'"{ESCAPE}" {text} "{ESCAPE}"')
     calls = [
         f"{literal(f'{OPEN}call:{tool.name}')} {builder.value(tool.parameters)} {literal(CLOSE)}" for tool in tools
     ]

@@ -6,8 +6,11 @@ are for is not known here.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
+
+PIECE = re.compile(r"\w+|[^\w\s]")
 
 
 def literal(text: str) -> str:
@@ -20,7 +23,7 @@ class GrammarBuilder:
     """Collects the rules for the values JSON Schemas allow; equal expressions share one rule.
 
     Args:
-        string: expression of a string value.
+        string: name of the rule for a string value; the caller defines it with `rule`.
         dump: the text of a constant (an enum's value).
         key: the text in front of a member's value, for example `"time":`.
         sort_keys: members in alphabetical order rather than the schema's.
@@ -92,6 +95,38 @@ class GrammarBuilder:
         """The whole grammar."""
         lines = [f"root ::= {root}"] + [f"{name} ::= {expression}" for expression, name in self._rules.items()]
         return "\n".join(lines) + "\n"
+
+
+def add_spans(builder: GrammarBuilder, request: str, escape: Callable[[str], str]) -> str:
+    """Rule for any stretch of whole words of `request`, white space between them as it stands there.
+
+    One rule a word, each going on to the next, so the grammar grows linearly with the request.
+
+    Args:
+        escape: how text is written inside a string of the format.
+    """
+    pieces = list(PIECE.finditer(request))
+    starts: list[str] = []
+    follow, follow_at = "", len(request)
+    for piece in reversed(pieces):
+        gap = literal(escape(request[piece.end() : follow_at]))
+        word = literal(escape(piece.group()))
+        follow = builder.add(f"{word} ({gap} {follow})?" if follow else word)
+        follow_at = piece.start()
+        starts.append(follow)
+    return builder.add(" | ".join(starts))
+
+
+def is_span(value: str, request: str) -> bool:
+    """Whether `value` is a stretch of whole words of `request`."""
+    pieces = list(PIECE.finditer(request))
+    starts, ends = {piece.start() for piece in pieces}, {piece.end() for piece in pieces}
+    at = request.find(value)
+    while at >= 0:
+        if at in starts and at + len(value) in ends:
+            return True
+        at = request.find(value, at + 1)
+    return False
 
 
 def integer_range(low: int | None, high: int | None) -> str:

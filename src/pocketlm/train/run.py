@@ -18,7 +18,7 @@ from pocketlm.core.files import atomic_dir, dump_compact, read_json, sha256_valu
 from pocketlm.core.manifest import read_manifest, write_manifest
 from pocketlm.core.progress import say
 from pocketlm.models.load import lineage, load_model, load_tokenizer, resolve_base, template_of
-from pocketlm.tasks.call import CallRow, CallTask
+from pocketlm.tasks.call import CallRow, CallTask, is_grounded
 from pocketlm.tasks.template import Template
 from pocketlm.tasks.tools import ToolSet
 from pocketlm.train.batches import Example
@@ -61,7 +61,8 @@ class Run:
     @property
     def task(self) -> CallTask:
         """The task with the tools and the prompt the run was trained for."""
-        return CallTask(ToolSet.load(self.folder / "tools.json"), self.config.tools_in_prompt)
+        tools = ToolSet.load(self.folder / "tools.json")
+        return CallTask(tools, self.config.tools_in_prompt, grounded=self.manifest["grounded"])
 
     @property
     def history(self) -> list[dict[str, float]]:
@@ -145,6 +146,8 @@ def train_run(config: Config, tools: ToolSet, train: Sequence[CallRow], valid: S
             "task": config.task,
             "template": template.name,
             "tools_sha256": tools.sha256,
+            "tools_in_prompt": config.tools_in_prompt,
+            "grounded": is_grounded(train, tools),
             "lineage": lineage(config.base, base),
             "seed": config.seed,
             "compute": compute,
