@@ -150,7 +150,7 @@ def _natural_range(low: int, high: int | None) -> list[str]:
     """Alternatives for low..high, both at least 0."""
     if high is None:
         digits = len(str(low))
-        return _natural_range(low, 10**digits - 1) + ["[1-9]" + " [0-9]" * digits + " [0-9]*"]
+        return [*_natural_range(low, 10**digits - 1), "[1-9]" + " [0-9]" * digits + " [0-9]*"]
     if len(str(low)) < len(str(high)):
         edge = 10 ** len(str(low)) - 1
         return _natural_range(low, edge) + _natural_range(edge + 1, high)
