@@ -11,20 +11,18 @@ from pocketlm.engines.base import Engine
 def open_engine(uri: str, *, threads: int | None = None) -> Engine:
     """Open what `uri` names.
 
-    `runs/NAME`, a model folder, `hf:NAME` -> torch; `FILE.gguf`, `starter:NAME` (a GGUF file as published) -> llama.cpp.
+    `runs/NAME`, a model folder, `hf:NAME`, `starter:NAME` -> torch; `FILE.gguf` -> llama.cpp.
 
     Raises:
         InputError: nothing there, or a kind we do not know. EnvironmentLacks: the engine's package is missing.
     """
-    if uri.endswith(".gguf") or uri.startswith("starter:"):
+    if uri.endswith(".gguf"):
         from pocketlm.engines.llamacpp import LlamaCppEngine
-        from pocketlm.models.starters import starter_file
 
-        file = starter_file(uri.partition(":")[2]) if uri.startswith("starter:") else Path(uri)
-        return LlamaCppEngine(file, threads=threads)
+        return LlamaCppEngine(Path(uri), threads=threads)
     from pocketlm.engines.torch_engine import TorchEngine
 
-    if uri.startswith("hf:"):
+    if uri.startswith(("starter:", "hf:")):
         from pocketlm.models.load import resolve_base
 
         return TorchEngine(resolve_base(uri), uri)

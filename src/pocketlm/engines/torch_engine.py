@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 
 from pocketlm.core.errors import EnvironmentLacks, InputError
+from pocketlm.engines import shared_prefix
 from pocketlm.engines.base import Generation, Grammars, Tick, grammar_of
 from pocketlm.models.load import load_model, load_tokenizer, template_of
 
@@ -84,6 +85,7 @@ class TorchEngine:
     def logprobs(self, prompt: str, completion: str) -> list[float]:
         """Natural-log probability of each token of `completion` after `prompt`."""
         before, after = self.tokenize(prompt), self.tokenize(completion)
+        self.model.set_attn_implementation("sdpa")
         with torch.inference_mode():
             logits = self.model(input_ids=torch.tensor([before + after]), use_cache=False).logits[0].float()
         scores = logits.log_softmax(-1)[len(before) - 1 : -1]
@@ -151,30 +153,25 @@ def _steps(
     Rows are padded on the left, behind the shared prefix; positions skip the padding.
     """
     model, rows, stop = engine.model, len(ids), engine._stop
+    keys, values = _run_prefix(model, ids[0][:shared])
     longest = max(map(len, ids)) - shared
-    own = torch.full((rows, longest), stop)
-    mask = torch.zeros((rows, shared + longest), dtype=torch.long)
-    mask[:, :shared] = 1
+    feed = torch.full((rows, longest), stop)
+    real = torch.zeros((rows, longest), dtype=torch.bool)
     for row, tokens in enumerate(ids):
-        length = len(tokens) - shared
-        own[row, longest - length :] = torch.tensor(tokens[shared:])
-        mask[row, shared + longest - length :] = 1
-    cache = None
-    if shared:
-        cache = model(input_ids=torch.tensor([ids[0][:shared]]), use_cache=True, logits_to_keep=1).past_key_values
-        cache.batch_repeat_interleave(rows)
+        own = tokens[shared:]
+        feed[row, longest - len(own) :] = torch.tensor(own)
+        real[row, longest - len(own) :] = True
+    place = shared + (real.cumsum(1) - 1).clamp_(min=0)
     matchers = [engine.matcher(grammar) for grammar in grammars if grammar]
-    feed, positions = own, (mask.cumsum(1) - 1).clamp_(min=0)[:, shared:]
     finished = torch.zeros(rows, dtype=torch.bool)
+    cache = None
+    shared_prefix.use(model)
     for _ in range(max_tokens):
+        step = feed.shape[1]
         out = model(
-            input_ids=feed,
-            attention_mask=mask,
-            position_ids=positions,
-            past_key_values=cache,
-            use_cache=True,
-            logits_to_keep=1,
-        )
+            input_ids=feed, position_ids=place[:, -step:], past_key_values=cache, use_cache=True, logits_to_keep=1,
+            shared=shared_prefix.Shared(keys, values, place, real),
+        )  # fmt: skip
         cache = out.past_key_values
         scores = out.logits[:, -1].float().log_softmax(-1)
         if matchers:
@@ -187,16 +184,26 @@ def _steps(
         for matcher, token in zip(matchers, chosen.tolist(), strict=False):
             if not matcher.is_stopped():
                 matcher.consume_token(token)
-        feed, positions = chosen[:, None], positions[:, -1:] + 1
-        mask = torch.cat([mask, mask.new_ones((rows, 1))], dim=1)
+        feed, place = chosen[:, None], torch.cat([place, place[:, -1:] + 1], dim=1)
+        real = torch.cat([real, real.new_ones((rows, 1))], dim=1)
+
+
+def _run_prefix(model: Any, ids: list[int]) -> tuple[list[Tensor], list[Tensor]]:
+    """Keys and values of a prefix, per layer (kv heads, prefix, head width); empty where there is no prefix."""
+    model.set_attn_implementation("sdpa")
+    layers = model(input_ids=torch.tensor([ids or [0]]), use_cache=True, logits_to_keep=1).past_key_values.layers
+    return [layer.keys[0, :, : len(ids)] for layer in layers], [layer.values[0, :, : len(ids)] for layer in layers]
 
 
 def _forbid(scores: Tensor, matchers: list[Any], stop: int) -> None:
     """Set the score of every token the grammar does not allow to minus infinity, in place.
 
-    Where the grammar is at its end only the stop token is left.
+    Where the grammar is at its end only the stop token is left. The best token is tried first: a mask over the whole
+    vocabulary costs milliseconds, and a tuned model seldom needs it.
     """
-    for row, matcher in enumerate(matchers):
+    for row, (matcher, best) in enumerate(zip(matchers, scores.argmax(-1).tolist(), strict=True)):
+        if not matcher.is_stopped() and matcher.validate_tokens([best]) == 1:
+            continue
         if matcher.is_stopped():
             forbidden = np.ones(scores.shape[1], dtype=bool)
             forbidden[stop] = False
