@@ -7,7 +7,7 @@ of the exported file has passed.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -105,7 +105,7 @@ def _finish(folder: Path, candidate: Path, run: Run, key: str, result: Verificat
     candidate.replace(file)
     write_json(folder / "tools.json", run.task.tools.to_openai())
     write_text(folder / "grammar.gbnf", run.task.grammar(template))
-    write_json(folder / "report.json", result.report.to_json())
+    write_json(folder / "report.json", replace(result.report, engine=str(file)).to_json())
     write_manifest(
         folder,
         {
