@@ -77,8 +77,7 @@ def _measure(config: Any, data: Any, folder: Path) -> dict[str, Any]:
     from pocketlm.core.manifest import read_manifest
     from pocketlm.engines.open import open_engine
     from pocketlm.engines.rules import RulesEngine
-    from pocketlm.evaluate.evaluate import evaluate
-    from pocketlm.evaluate.store import cached_report, report_key
+    from pocketlm.evaluate.store import scored
     from pocketlm.export.bundle import export_run
     from pocketlm.tasks.call import CallTask, is_grounded
     from pocketlm.train.run import train_run
@@ -86,13 +85,8 @@ def _measure(config: Any, data: Any, folder: Path) -> dict[str, Any]:
     test, train = data.rows("test"), data.rows("train")
     kept = folder / "reports"
 
-    def score(name: str, identity: str, task: CallTask, make: Any, **settings: Any) -> Any:
-        key = report_key(
-            identity, test, tools=task.tools.sha256, prompt=task.tools_in_prompt, grounded=task.grounded, **settings
-        )
-        return cached_report(
-            kept / f"{name}.json", key, lambda: evaluate(task, make(), test, title=f"Scoring {name}", **settings)
-        )
+    def score(name: str, identity: str, task: CallTask, engine: Any, **settings: Any) -> Any:
+        return scored(kept / f"{name}.json", identity, task, engine, test, **settings)
 
     grounded = is_grounded(train, data.tools)  # the same constraints for the base, so that it has its best chance
     full, tuned = (CallTask(data.tools, prompt, grounded=grounded) for prompt in ("full", config.tools_in_prompt))

@@ -19,8 +19,8 @@ def export(
     """Export a run and prove on its test rows that the very file does the job; exit code 3 when it does not."""
     be_quiet(as_json)
     from pocketlm.engines.open import open_engine
-    from pocketlm.evaluate.evaluate import Report, evaluate
-    from pocketlm.evaluate.store import cached_report, report_key
+    from pocketlm.evaluate.evaluate import Report
+    from pocketlm.evaluate.store import scored
     from pocketlm.export.bundle import export_run
     from pocketlm.train.run import Run
 
@@ -29,12 +29,8 @@ def export(
     rows = rows_for(run, task)
 
     def reference() -> Report:
-        key = report_key(
-            opened.manifest["key"], rows, tools=task.tools.sha256, prompt=task.tools_in_prompt, constrain=True
-        )
-        return cached_report(
-            run / "reports" / "tuned.json", key, lambda: evaluate(task, open_engine(str(run)), rows, constrain=True)
-        )
+        kept, key = run / "reports" / "tuned.json", opened.manifest["key"]
+        return scored(kept, key, task, lambda: open_engine(str(run)), rows, constrain=True)
 
     bundles = [export_run(opened, rows, reference, format=name.strip(), precision=precision) for name in to.split(",")]
     found = [

@@ -8,13 +8,32 @@ from typing import Any
 
 from pocketlm.core.errors import InputError
 from pocketlm.core.files import read_json, sha256_value, write_json
-from pocketlm.evaluate.evaluate import Report
-from pocketlm.tasks.call import CallRow
+from pocketlm.engines.base import Engine
+from pocketlm.evaluate.evaluate import Report, evaluate
+from pocketlm.tasks.call import CallRow, CallTask
 
 
-def report_key(engine: str, rows: Sequence[CallRow], **settings: Any) -> str:
-    """Hash of what decides a report: the engine's content, the rows, the settings."""
-    return sha256_value([engine, [row.to_json() for row in rows], settings])
+def scored(
+    path: Path, identity: str, task: CallTask, engine: Callable[[], Engine], rows: Sequence[CallRow], **settings: Any
+) -> Report:
+    """The report of an engine on rows, from `path` where nothing that decides it has changed.
+
+    Args:
+        identity: what stands for the engine's content, such as a run's key.
+        engine: opens it, only when it has to be scored.
+        settings: as `evaluate` takes them.
+    """
+    asked = [task.tools.sha256, task.tools_in_prompt, task.grounded, settings]
+    key = sha256_value([identity, [row.to_json() for row in rows], asked])
+
+    def make() -> Report:
+        subject = engine()
+        try:
+            return evaluate(task, subject, rows, title=f"Scoring {path.stem}", **settings)
+        finally:
+            subject.close()
+
+    return cached_report(path, key, make)
 
 
 def cached_report(path: Path, key: str, make: Callable[[], Report]) -> Report:

@@ -51,7 +51,7 @@ def template_of(tokenizer: Any) -> Template:
     return template_for(list(tokenizer.get_vocab()))
 
 
-def lineage(uri: str, folder: Path) -> dict[str, Any]:
+def lineage(uri: str) -> dict[str, Any]:
     """What a model was made from: name, licence, source, checksum where known."""
     starter = STARTERS.get(uri.partition(":")[2])
     if starter is None:

@@ -15,7 +15,6 @@ from pocketlm.core.files import dump_compact
 from pocketlm.tasks.grammar import GrammarBuilder, add_spans, literal
 from pocketlm.tasks.tools import Call, ToolSet
 
-NAME = "compact"
 INSTRUCTION = (
     "You turn a request into function calls. Answer with JSON only: "
     '{"function":{"argument":value}} for a call, one a line for several, {} if no function fits.'

@@ -15,7 +15,6 @@ from pocketlm.core.files import dump_compact
 from pocketlm.tasks.grammar import GrammarBuilder, add_spans, literal
 from pocketlm.tasks.tools import Call, Schema, ToolSet
 
-NAME = "gemma"
 INSTRUCTION = "You are a model that can do function calling with the following functions"
 OPEN, CLOSE, ESCAPE = "<start_function_call>", "<end_function_call>", "<escape>"
 _CALL = re.compile(rf"\s*{OPEN}call:([^{{\s]+)(\{{.*?\}}){CLOSE}\s*", re.DOTALL)

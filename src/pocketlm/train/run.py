@@ -148,7 +148,7 @@ def train_run(config: Config, tools: ToolSet, train: Sequence[CallRow], valid: S
             "tools_sha256": tools.sha256,
             "tools_in_prompt": config.tools_in_prompt,
             "grounded": is_grounded(train, tools),
-            "lineage": lineage(config.base, base),
+            "lineage": lineage(config.base),
             "seed": config.seed,
             "compute": compute,
             "rows": {"train": len(train), "valid": len(valid)},
