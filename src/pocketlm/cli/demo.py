@@ -94,11 +94,7 @@ def _measure(config: Any, data: Any, folder: Path) -> dict[str, Any]:
     base = score("base", config.base, full, lambda: open_engine(config.base), constrain=True, max_tokens=48)
     run = train_run(config, data.tools, train, data.rows("valid"), folder)
     identity = str(read_manifest(folder)["key"])
-
-    def reference() -> Any:
-        return score("tuned", identity, tuned, lambda: open_engine(str(folder)), constrain=True)
-
-    after = reference()
+    after = score("tuned", identity, tuned, lambda: open_engine(str(folder)), constrain=True)
     bundle = export_run(run, test, lambda: after)
     reports = {"base, tools in prompt": base, "rules, no model": rules, "tuned": after, "tuned, as GGUF": bundle.report}
     return {"reports": reports, "bundle": bundle, "run": run}
