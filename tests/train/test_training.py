@@ -15,7 +15,8 @@ from pocketlm.models.load import load_model
 from pocketlm.train import loop
 from pocketlm.train.attention import use_packed_attention
 from pocketlm.train.batches import Example, make_batch, plan_batches, shared_prefix
-from pocketlm.train.lora import adapter_state, add_lora, lora_layers, merge_lora, save_adapter
+from pocketlm.train.fused import fuse
+from pocketlm.train.lora import adapter_state, add_lora, lora_layers, merge_adapter, save_adapter
 from pocketlm.train.objective import next_token_loss
 
 TARGETS = ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"]
@@ -60,6 +61,34 @@ def test_packed_equals_one_by_one(tiny_llama: Path, prefix: int) -> None:
     assert (packed[1] - alone[1]).norm() / alone[1].norm() < 1e-5
 
 
+@pytest.mark.parametrize("int8", [False, True])
+def test_fused_modules_equal_those_they_replace(tiny_llama: Path, int8: bool) -> None:
+    rows, results = examples(7), []
+    for fused in (False, True):
+        model = tuned(tiny_llama, int8=int8)
+        model.train()
+        use_packed_attention(model)
+        before = [name for name, _ in lora_layers(model)]
+        assert (fuse(model) if fused else 0) == (7 if fused else 0)  # two norms and an MLP a block, and the last norm
+        assert [name for name, _ in lora_layers(model)] == before
+        results.append(loss_and_gradient(model, [make_batch(rows, 0)]))
+    assert results[1][0] == pytest.approx(results[0][0], rel=1e-5)
+    assert (results[1][1] - results[0][1]).norm() / results[0][1].norm() < (0.05 if int8 else 1e-5)
+
+
+def test_a_module_of_another_kind_keeps_its_place() -> None:
+    class Gemma(torch.nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.weight, self.variance_epsilon = torch.nn.Parameter(torch.randn(8), requires_grad=False), 1e-6
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return x * (x.pow(2).mean(-1, keepdim=True) + 1e-6).rsqrt() * (1 + self.weight)
+
+    house = torch.nn.Sequential(Gemma())
+    assert (fuse(house), type(house[0])) == (0, Gemma)
+
+
 def test_packed_equals_transformers_loss(tiny_llama: Path) -> None:
     row = examples(1)[0]
     model = tuned(tiny_llama)
@@ -94,8 +123,9 @@ def test_merged_model_equals_adapted_and_peft_reads_the_adapter(tiny_llama: Path
         save_adapter(model, tmp_path, base="base", rank=4, alpha=8.0)
         theirs = peft.PeftModel.from_pretrained(load_model(tiny_llama, torch.float32), tmp_path)
         torch.testing.assert_close(theirs(input_ids=ids).logits, want)
-        merge_lora(model)
-        torch.testing.assert_close(model(input_ids=ids).logits, want, rtol=1e-4, atol=1e-5)
+        merged = load_model(tiny_llama, torch.float32)
+        merge_adapter(merged, tmp_path)
+        torch.testing.assert_close(merged(input_ids=ids).logits, want, rtol=1e-4, atol=1e-5)
 
 
 def test_unknown_target_names_the_known_ones(tiny_llama: Path) -> None:
@@ -113,7 +143,7 @@ def fit(folder: Path, checkpoint: Path, *, stop_at: int | None = None) -> tuple[
             raise KeyboardInterrupt
 
     settings = TrainConfig(epochs=3, batch_tokens=40, lr=5e-3)
-    loop.fit(model, examples(20), examples(4, seed=1), settings, seed=0, checkpoint=checkpoint, log=log)
+    loop.fit(model, [examples(20)] * 3, examples(4, seed=1), settings, seed=0, checkpoint=checkpoint, log=log)
     return model, seen
 
 
@@ -137,7 +167,7 @@ def test_a_loss_that_is_not_finite_stops_with_advice(tiny_llama: Path, tmp_path:
     with torch.no_grad():
         next(iter(lora_layers(model)))[1].lora_A.fill_(float("nan"))
     with pytest.raises(InputError, match=r"train\.lr"):
-        loop.fit(model, examples(4), [], TrainConfig(), seed=0, checkpoint=tmp_path / "c.pt", log=lambda _: None)
+        loop.fit(model, [examples(4)], [], TrainConfig(), seed=0, checkpoint=tmp_path / "c.pt", log=lambda _: None)
 
 
 def test_batches_hold_every_row_once_and_respect_the_budget() -> None:

@@ -46,6 +46,11 @@ class TrainConfig(_Section):
         description="layers that get an adapter, by the last part of their name",
     )
     last_layers: int | None = Field(None, ge=1, description="adapt only the last N blocks; faster, a little weaker")
+    augment: Literal["none", "values", "full"] = Field(
+        "full",
+        description="say rows whose values are copied from the request otherwise in each epoch: values, other values of the "
+        "same argument; full, the words around them too, and two requests in one",
+    )
     batch_tokens: int = Field(640, ge=16, description="tokens a step")
     max_tokens: int = Field(
         1024, ge=16, description="longest row in tokens; a longer one is an error before the first step"

@@ -139,6 +139,22 @@ class CallTask:
             why=_differences(got, want) if names else [f"called {_names(got)} instead of {_names(want)}"],
         )
 
+    def is_legal(self, row: CallRow, text: str, template: Template) -> bool:
+        """Whether the grammar would have let this answer through as it is.
+
+        A greedy answer that is legal is the very answer that constrained greedy decoding gives: at each of its tokens the
+        likeliest one was allowed.
+        """
+        try:
+            calls = self.parse(text, template)
+        except (ValueError, RecursionError):
+            return False
+        if any(self.tools.check_call(call) for call in calls):
+            return False
+        if self.completion(CallRow(row.messages, tuple(calls)), template) != text + template.stop:
+            return False
+        return not self.grounded or all(_copies(calls, row.request, self.tools))
+
     def _system(self, template: Template) -> str:
         if self.tools_in_prompt == "none":
             return ""
@@ -154,14 +170,15 @@ class CallTask:
 
 def is_grounded(rows: Sequence[CallRow], tools: ToolSet) -> bool:
     """Whether every free string argument of every row is copied from its request: then a model may only copy."""
-    found = False
-    for row in rows:
-        for call in row.calls:
-            for value in _free_strings(call.arguments, tools[call.name].parameters):
-                if not is_span(value, row.request):
-                    return False
-                found = True
-    return found
+    copies = [copied for row in rows for copied in _copies(row.calls, row.request, tools)]
+    return bool(copies) and all(copies)
+
+
+def _copies(calls: Sequence[Call], request: str, tools: ToolSet) -> Iterator[bool]:
+    """For each free string argument, whether it is a stretch of the request."""
+    for call in calls:
+        for value in _free_strings(call.arguments, tools[call.name].parameters):
+            yield is_span(value, request)
 
 
 def _free_strings(value: Any, schema: Mapping[str, Any]) -> Iterator[str]:

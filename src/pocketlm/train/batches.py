@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import random
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor
 
+LIKE = 1.5  # how much longer than its shortest the longest row of a group may be
 MIN_PREFIX = 16  # a shorter shared prefix costs more in bookkeeping than it saves
 
 
@@ -28,26 +29,46 @@ class Example:
 
 
 @dataclass(frozen=True)
+class Group:
+    """Neighbouring rows of like length, which attention lays side by side.
+
+    Attributes:
+        start, end: the group's tokens in the batch.
+        rows, length: number of rows, and own tokens of the longest.
+        take: (rows * length,) for each place side by side its token, counted from `start`; blank places take the row's last.
+        back: (end - start,) for each token its place side by side.
+        blank: places without a token.
+    """
+
+    start: int
+    end: int
+    rows: int
+    length: int
+    take: Tensor
+    back: Tensor
+    blank: Tensor
+
+
+@dataclass(frozen=True)
 class Batch:
-    """Rows packed end to end: the shared prefix once, then each row's own tokens.
+    """Rows packed end to end, the shorter first: the shared prefix once, then each row's own tokens.
 
     Attributes:
         ids, positions: (1, tokens); a row's positions continue after the prefix.
         prefix: number of shared tokens in front, may be 0.
-        rows, length: number of rows, and own tokens of the longest.
-        slot: (own tokens,) place of each own token in a (rows * length) layout side by side.
+        groups: the rows, by length.
         labelled: (labels,) indices of the tokens whose next token is a label.
         label: (labels,) the token ids to predict there.
+        layouts: what attention works out once for a batch and uses in every layer.
     """
 
     ids: Tensor
     positions: Tensor
     prefix: int
-    rows: int
-    length: int
-    slot: Tensor
+    groups: list[Group]
     labelled: Tensor
     label: Tensor
+    layouts: dict[tuple[int, int], tuple[Tensor, Tensor, Tensor]] = field(default_factory=dict)
 
 
 def shared_prefix(examples: Sequence[Example]) -> int:
@@ -83,19 +104,39 @@ def plan_batches(lengths: Sequence[int], tokens: int, seed: int) -> list[list[in
 
 def make_batch(examples: Sequence[Example], prefix: int) -> Batch:
     """Pack examples whose first `prefix` tokens are equal."""
+    examples = sorted(examples, key=len)
     ids, positions = examples[0].prompt[:prefix], list(range(prefix))
-    slot: list[int] = []
     labelled: list[int] = []
-    length = max(map(len, examples)) - prefix
-    for row, example in enumerate(examples):
+    for example in examples:
         first_label = len(ids) + len(example.prompt) - prefix
         labelled += range(first_label - 1, first_label - 1 + len(example.completion))
-        own = (example.prompt + example.completion)[prefix:]
-        slot += range(row * length, row * length + len(own))
-        positions += range(prefix, prefix + len(own))
-        ids = ids + own
+        positions += range(prefix, len(example))
+        ids = ids + (example.prompt + example.completion)[prefix:]
     label = [token for example in examples for token in example.completion]
+    groups = _group([len(example) - prefix for example in examples], prefix)
     return Batch(
-        torch.tensor([ids]), torch.tensor([positions]), prefix, len(examples), length, torch.tensor(slot),
-        torch.tensor(labelled), torch.tensor(label),
+        torch.tensor([ids]), torch.tensor([positions]), prefix, groups, torch.tensor(labelled), torch.tensor(label)
+    )
+
+
+def _group(lengths: Sequence[int], start: int) -> list[Group]:
+    """Rows of rising length in groups whose longest row is at most LIKE times the shortest."""
+    groups: list[Group] = []
+    first = 0
+    for last in range(1, len(lengths) + 1):
+        if last == len(lengths) or lengths[last] > LIKE * lengths[first] + 4:
+            groups.append(_side_by_side(lengths[first:last], start))
+            first, start = last, groups[-1].end
+    return groups
+
+
+def _side_by_side(lengths: Sequence[int], start: int) -> Group:
+    own, length = torch.tensor(lengths), max(lengths)
+    first = own.cumsum(0) - own  # a row's first token, counted from the group's
+    place = torch.arange(length).expand(len(lengths), -1)
+    take = first[:, None] + torch.minimum(place, own[:, None] - 1)
+    real = place < own[:, None]
+    return Group(
+        start, start + sum(lengths), len(lengths), length, take.flatten(),
+        real.flatten().nonzero()[:, 0], (~real).flatten().nonzero()[:, 0],
     )  # fmt: skip

@@ -38,7 +38,7 @@ class History:
 
 def fit(
     model: Any,
-    train: Sequence[Example],
+    epochs: Sequence[Sequence[Example]],
     valid: Sequence[Example],
     settings: TrainConfig,
     *,
@@ -49,6 +49,7 @@ def fit(
     """Train the parameters of `model` that require gradients.
 
     Args:
+        epochs: the training rows of each epoch; of the last, as much as `settings.epochs` asks for.
         checkpoint: file that holds the state between sessions; resumed from when it exists, left for the caller
             to delete when the results are safe.
         log: called with {"step", "loss", "lr", "seconds", ...}; losses are nats a label token.
@@ -59,8 +60,8 @@ def fit(
     weights = [parameter for parameter in model.parameters() if parameter.requires_grad]
     optimizer = torch.optim.AdamW(weights, lr=settings.lr, weight_decay=0.0, betas=(0.9, 0.99), fused=True)
     use_packed_attention(model)
-    prefix = shared_prefix([*train, *valid])
-    plan = _plan(train, prefix, settings, seed)
+    prefix = shared_prefix([*(example for rows in epochs for example in rows), *valid])
+    plan = _plan(epochs, prefix, settings, seed)
     rate = schedule(settings, len(plan))
     history, step = _resume(checkpoint, weights, optimizer)
     model.train()
@@ -76,10 +77,11 @@ def fit(
         update(step)
         try:
             while step < len(plan):
-                batch = make_batch([train[i] for i in plan[step]], prefix)
+                rows = plan[step]
+                batch = make_batch(rows, prefix)
                 loss = _step(model, batch, weights, optimizer, settings.lr * rate(step), settings.clip)
                 step += 1
-                history.tokens += sum(len(train[i]) - prefix for i in plan[step - 1])
+                history.tokens += sum(len(row) - prefix for row in rows)
                 entry = {"step": step, "loss": loss, "lr": settings.lr * rate(step - 1)}
                 if valid and (step == len(plan) or step % max(1, len(plan) // 10) == 0):
                     entry["valid_loss"] = mean_loss(model, valid, prefix, settings.batch_tokens)
@@ -126,14 +128,15 @@ def schedule(settings: TrainConfig, steps: int) -> Callable[[int], float]:
     return factor
 
 
-def _plan(train: Sequence[Example], prefix: int, settings: TrainConfig, seed: int) -> list[list[int]]:
-    """The row indices of every step, all epochs in a row; a part of an epoch takes its first batches."""
-    lengths = [len(example) - prefix for example in train]
-    plan: list[list[int]] = []
-    for epoch in range(math.ceil(settings.epochs)):
-        batches = plan_batches(lengths, settings.batch_tokens, seed + epoch)
+def _plan(
+    epochs: Sequence[Sequence[Example]], prefix: int, settings: TrainConfig, seed: int
+) -> list[list[Example]]:
+    """The rows of every step, all epochs in a row; a part of an epoch takes its first batches."""
+    plan: list[list[Example]] = []
+    for epoch, rows in enumerate(epochs):
+        batches = plan_batches([len(row) - prefix for row in rows], settings.batch_tokens, seed + epoch)
         share = min(1.0, settings.epochs - epoch)
-        plan += batches[: max(1, round(share * len(batches)))]
+        plan += [[rows[i] for i in batch] for batch in batches[: max(1, round(share * len(batches)))]]
     return plan
 
 

@@ -23,31 +23,23 @@ from pocketlm.core.files import atomic_path, read_json, write_json
 PEFT_PREFIX = "base_model.model."
 
 
-class _Int8LoraProduct(torch.autograd.Function):
-    """Frozen int8 product plus low-rank update as one node, so that nothing but x and Ax is kept for backward."""
+class _LoraProduct(torch.autograd.Function):
+    """Frozen product plus low-rank update as one node, so that nothing but x and Ax is kept for backward."""
 
     @staticmethod
-    def forward(ctx: Any, x: Tensor, weight: Tensor, scale: Tensor, a: Tensor, b: Tensor, s: float) -> Tensor:
+    def forward(ctx: Any, x: Tensor, a: Tensor, b: Tensor, layer: LoraLinear) -> Tensor:
         flat = x.reshape(-1, x.shape[-1])  # (tokens, in)
-        y = _int8_rows(flat, weight.t()).mul_(scale)  # (tokens, out)
-        low = flat @ a.t()  # (tokens, rank)
-        y.addmm_(low, b.t(), alpha=s)
-        ctx.save_for_backward(flat, low, weight, scale, a, b)
-        ctx.s = s
+        y, low = layer.product(flat)
+        ctx.save_for_backward(flat, low)
+        ctx.layer = layer
         return y.view(*x.shape[:-1], -1)
 
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
-        flat, low, weight, scale, a, b = ctx.saved_tensors
+        flat, low = ctx.saved_tensors
         grad = grads[0].reshape(-1, grads[0].shape[-1])  # (tokens, out)
-        grad_low = (grad @ b).mul_(ctx.s)  # (tokens, rank)
-        grad_a = grad_low.t() @ flat
-        grad_b = (grad.t() @ low).mul_(ctx.s)
-        grad_x = None
-        if ctx.needs_input_grad[0]:
-            # the channel scales belong to the summed dimension here, so they go into the gradient before rounding
-            grad_x = _int8_rows(grad * scale, weight).addmm_(grad_low, a).view(*grads[0].shape[:-1], -1)
-        return grad_x, None, None, grad_a, grad_b, None
+        grad_x, grad_a, grad_b = ctx.layer.product_backward(flat, low, grad)
+        return grad_x.view(*grads[0].shape[:-1], -1), grad_a, grad_b, None
 
 
 def _int8_rows(x: Tensor, weight: Tensor) -> Tensor:
@@ -63,7 +55,7 @@ class LoraLinear(nn.Module):
     Args:
         base: the layer to wrap; its weight is (out, in).
         rank, alpha: size and scale of the update; B starts at zero, so training starts from the base.
-        int8: run the frozen product in 8 bits while training. `merged()` always uses the exact weight.
+        int8: run the frozen product in 8 bits while training; elsewhere the exact weight is used.
     """
 
     def __init__(self, base: nn.Linear, rank: int, alpha: float, *, int8: bool = False) -> None:
@@ -84,20 +76,34 @@ class LoraLinear(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(..., in) -> (..., out)."""
-        if self.int8 and self.training:
-            out: Tensor = _Int8LoraProduct.apply(  # type: ignore[no-untyped-call]
-                x, self.rounded, self.step, self.lora_A, self.lora_B, self.scale
-            )
-            return out
-        update = nn.functional.linear(nn.functional.linear(x, self.lora_A.to(x.dtype)), self.lora_B.to(x.dtype))
-        return torch.add(self.base(x), update, alpha=self.scale)
+        out: Tensor = _LoraProduct.apply(x, self.lora_A, self.lora_B, self)  # type: ignore[no-untyped-call]
+        return out
 
-    def merged(self) -> nn.Linear:
-        """The plain layer with the update added to its weight, computed in fp32."""
-        with torch.no_grad():
-            delta = self.scale * (self.lora_B @ self.lora_A)
-            self.base.weight.copy_((self.base.weight.float() + delta).to(self.base.weight.dtype))
-        return self.base
+    def product(self, x: Tensor, out: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        """x (tokens, in) -> y (tokens, out; written to `out` where given) and A x (tokens, rank), outside of autograd."""
+        low = x @ self.lora_A.to(x.dtype).t()
+        if self.int8 and self.training:
+            y = _int8_rows(x, self.rounded.t()).mul_(self.step)
+        elif self.base.bias is None:
+            y = torch.mm(x, self.base.weight.t(), out=out)
+        else:
+            y = torch.addmm(self.base.bias, x, self.base.weight.t(), out=out)
+        return y.addmm_(low, self.lora_B.to(x.dtype).t(), alpha=self.scale), low
+
+    def product_backward(
+        self, x: Tensor, low: Tensor, grad: Tensor, out: Tensor | None = None
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """Gradients of `product` for x (written to `out` where given), A and B, from grad (tokens, out)."""
+        a, b = self.lora_A.to(grad.dtype), self.lora_B.to(grad.dtype)
+        grad_low = (grad @ b).mul_(self.scale)  # (tokens, rank)
+        grad_a = (grad_low.t() @ x).to(self.lora_A.dtype)
+        grad_b = (grad.t() @ low).to(self.lora_B.dtype).mul_(self.scale)
+        if self.int8 and self.training:
+            # the channel scales belong to the summed dimension here, so they go into the gradient before rounding
+            grad_x = _int8_rows(grad * self.step, self.rounded)
+        else:
+            grad_x = torch.mm(grad, self.base.weight, out=out)
+        return grad_x.addmm_(grad_low, a), grad_a, grad_b
 
 
 def add_lora(
@@ -123,7 +129,8 @@ def add_lora(
             f"train.targets: no layer of the base is named {', '.join(targets)}; it has {', '.join(known)}"
         )
     for name in names:
-        parent, leaf = _parent(model, name)
+        path, _, leaf = name.rpartition(".")
+        parent = model.get_submodule(path)
         setattr(parent, leaf, LoraLinear(getattr(parent, leaf), rank, alpha, int8=int8))
     return names
 
@@ -162,26 +169,17 @@ def save_adapter(model: nn.Module, folder: Path, *, base: str, rank: int, alpha:
     write_json(folder / "adapter_config.json", config)
 
 
-def load_adapter(model: nn.Module, folder: Path) -> None:
-    """Read an adapter in PEFT's format into a model already wrapped by `add_lora` with the same shape."""
-    read_json(folder / "adapter_config.json")
+def merge_adapter(model: nn.Module, folder: Path) -> None:
+    """Add the update of an adapter in PEFT's format to the weights of a plain model, in place, computed in fp32."""
+    config = read_json(folder / "adapter_config.json")
     state = load_file(folder / "adapter_model.safetensors")
+    scale = config["lora_alpha"] / config["r"]
     with torch.no_grad():
-        for name, layer in lora_layers(model):
-            layer.lora_A.copy_(state[f"{PEFT_PREFIX}{name}.lora_A.weight"])
-            layer.lora_B.copy_(state[f"{PEFT_PREFIX}{name}.lora_B.weight"])
-
-
-def merge_lora(model: nn.Module) -> None:
-    """Replace every wrapped layer by its merged plain layer, in place."""
-    for name, layer in list(lora_layers(model)):
-        parent, leaf = _parent(model, name)
-        setattr(parent, leaf, layer.merged())
-
-
-def _parent(model: nn.Module, name: str) -> tuple[nn.Module, str]:
-    path, _, leaf = name.rpartition(".")
-    return model.get_submodule(path), leaf
+        for key in (key for key in state if key.endswith(".lora_A.weight")):
+            weight = model.get_submodule(key.removeprefix(PEFT_PREFIX).removesuffix(".lora_A.weight")).weight
+            assert isinstance(weight, Tensor)
+            delta = scale * (state[key.replace(".lora_A.", ".lora_B.")] @ state[key])
+            weight.copy_((weight.float() + delta).to(weight.dtype))
 
 
 def _layer_index(name: str) -> int:

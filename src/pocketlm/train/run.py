@@ -7,7 +7,8 @@ is a model any Hugging Face tool can open at model/, and what `pocketlm eval`, `
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+import math
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ from pocketlm.core.errors import InputError, Problems
 from pocketlm.core.files import atomic_dir, dump_compact, read_json, sha256_value, write_json
 from pocketlm.core.manifest import read_manifest, write_manifest
 from pocketlm.core.progress import say
+from pocketlm.data.augment import Augmenter
 from pocketlm.models.load import lineage, load_model, load_tokenizer, resolve_base, template_of
 from pocketlm.tasks.call import CallRow, CallTask, is_grounded
 from pocketlm.tasks.template import Template
@@ -84,31 +86,33 @@ def train_run(config: Config, tools: ToolSet, train: Sequence[CallRow], valid: S
 
     import torch
 
-    from pocketlm.train.compute import choose_compute
+    from pocketlm.train.compute import choose_compute, keep_freed_memory
     from pocketlm.train.loop import fit
-    from pocketlm.train.lora import add_lora, merge_lora, save_adapter
+    from pocketlm.train.fused import fuse
+    from pocketlm.train.lora import add_lora, merge_adapter, save_adapter
 
     torch.manual_seed(config.seed)
     torch.set_flush_denormal(True)
+    keep_freed_memory()
     base = resolve_base(config.base)
     tokenizer = load_tokenizer(base)
     template = template_of(tokenizer)
     task = CallTask(tools, config.tools_in_prompt)
-    examples = encode(task, train, tokenizer, template, config.train.max_tokens)
-    held_out = encode(task, valid, tokenizer, template, config.train.max_tokens)
-
     settings = config.train
+    epochs = [encode(task, rows, tokenizer, template, settings.max_tokens) for rows in _epochs(config, tools, train)]
+    held_out = encode(task, valid, tokenizer, template, settings.max_tokens)
     compute = choose_compute(settings.compute)
     model = load_model(base, torch.bfloat16 if compute == "bf16" else torch.float32)
     add_lora(
         model, settings.targets, settings.rank, settings.alpha, last_layers=settings.last_layers, int8=compute == "int8"
     )
+    fuse(model)
     if settings.compile:
         for block in model.model.layers:
             block.compile(dynamic=True)
     trained = sum(p.numel() for p in model.parameters() if p.requires_grad)
     say(
-        f"Training {trained / 1e6:.1f} M of {_parameters(model) / 1e6:.0f} M parameters on {len(examples)} rows ({compute})"
+        f"Training {trained / 1e6:.1f} M of {_parameters(model) / 1e6:.0f} M parameters on {len(train)} rows ({compute})"
     )
 
     folder.mkdir(parents=True, exist_ok=True)
@@ -120,7 +124,7 @@ def train_run(config: Config, tools: ToolSet, train: Sequence[CallRow], valid: S
         say(f"{folder}: an interrupted training was found, going on")
     with (folder / "metrics.live.jsonl").open("a", encoding="utf-8") as live:
         history = fit(
-            model, examples, held_out, settings, seed=config.seed, checkpoint=checkpoint,
+            model, epochs, held_out, settings, seed=config.seed, checkpoint=checkpoint,
             log=lambda entry: _log(live, entry),
         )  # fmt: skip
 
@@ -129,8 +133,8 @@ def train_run(config: Config, tools: ToolSet, train: Sequence[CallRow], valid: S
         "".join(dump_compact(entry) + "\n" for entry in history.steps), encoding="utf-8"
     )
     save_adapter(model, folder / "adapter", base=config.base, rank=settings.rank, alpha=settings.alpha)
-    merge_lora(model)
-    model.set_attn_implementation("sdpa")
+    model = load_model(base, torch.float32)  # afresh: what trained may have rounded the base's weights
+    merge_adapter(model, folder / "adapter")
     with atomic_dir(folder / "model") as aside:
         model.save_pretrained(aside)
         tokenizer.chat_template = template.jinja
@@ -162,6 +166,14 @@ def train_run(config: Config, tools: ToolSet, train: Sequence[CallRow], valid: S
     )
     checkpoint.unlink()
     return Run(folder)
+
+
+def _epochs(config: Config, tools: ToolSet, train: Sequence[CallRow]) -> Iterator[Sequence[CallRow]]:
+    """The rows of each epoch."""
+    kind = config.train.augment
+    augmenter = None if kind == "none" else Augmenter(train, tools, wording=kind == "full")
+    for epoch in range(math.ceil(config.train.epochs)):
+        yield augmenter.epoch(config.seed + epoch) if augmenter else train
 
 
 def run_key(config: Config, tools: ToolSet, train: Sequence[CallRow], valid: Sequence[CallRow]) -> str:
