@@ -15,27 +15,29 @@ import os
 import platform
 import subprocess
 import sys
-import time
 from datetime import date
 from pathlib import Path
 
 from pocketlm.cli.common import score_table
 from pocketlm.core.config import load_config
 from pocketlm.core.files import write_json
-from pocketlm.data.dataset import prepare
+from pocketlm.data.dataset import Dataset, prepare
+from pocketlm.engines.base import Engine
 from pocketlm.engines.open import open_engine
 from pocketlm.engines.rules import RulesEngine
-from pocketlm.evaluate.evaluate import Report, evaluate
-from pocketlm.tasks.call import CallTask
-from pocketlm.train.run import train_run
+from pocketlm.evaluate.evaluate import Report
+from pocketlm.evaluate.store import scored
+from pocketlm.tasks.call import CallRow, CallTask
+from pocketlm.train.run import Run, train_run
 
 REPO = Path(__file__).parents[1]
 SETTINGS = (
-    "train.epochs=2",
+    "train.epochs=3",
     "train.rank=32",
-    "train.alpha=64",
-    "train.batch_tokens=640",
-    "train.compile=true",
+    "train.alpha=32",
+    "train.lr=1.5e-3",
+    "train.augment=values",
+    "train.batch_tokens=1536",
 )
 
 
@@ -49,31 +51,20 @@ def main() -> None:
     source = arguments.data / "function_calling" / "snips"
     if not source.is_dir():
         sys.exit(f"{source}: no such folder; name the data with --data")
-    settings = [*SETTINGS, *(["train.epochs=0.05", "train.compile=false"] if arguments.quick else [])]
+    settings = [*SETTINGS, *(["train.epochs=0.05"] if arguments.quick else [])]
     folder = REPO / "runs" / ("snips-quick" if arguments.quick else "snips")
     config = load_config(None, settings)
     data = prepare(source, folder / "data", valid_share=0.015)
     run = train_run(config, data.tools, data.rows("train"), data.rows("valid"), folder)
     test = data.rows("test")
-    task = CallTask(data.tools, "none")
-    start = time.perf_counter()
-    tuned = evaluate(task, open_engine(str(folder)), test)
-    eval_seconds = time.perf_counter() - start
-    reports: dict[str, Report] = {
-        "rules, no model": evaluate(task, RulesEngine(task, data.rows("train")), test),
-        "tuned SmolLM2-135M": tuned,
-    }
-    if not arguments.quick:
-        full = CallTask(data.tools, "full")
-        reports = {
-            "base, tools in prompt": evaluate(full, open_engine(config.base), test, constrain=True, max_tokens=48)
-        } | reports
+    reports = _score(config.base, data, run, test, quick=arguments.quick)
     print(score_table(reports))
     print("joint BERT-base, published       92.8%")
+    tuned = reports["tuned"]
     low, high = tuned.intervals["exact"]
-    metrics = {f"{name.split(',')[0].split()[0]}_exact": report.metrics["exact"] for name, report in reports.items()}
+    metrics = {f"{name.replace(' ', '_')}_exact": report.metrics["exact"] for name, report in reports.items()}
     metrics |= {"tuned_exact_low": low, "tuned_exact_high": high, "tuned_intent": tuned.metrics["function"]}
-    metrics |= {"train_seconds": run.manifest["metrics"]["train_seconds"], "eval_seconds": round(eval_seconds, 1)}
+    metrics |= {"train_seconds": run.manifest["metrics"]["train_seconds"], "eval_seconds": round(tuned.seconds, 1)}
     metrics |= {"train_tokens_per_s": run.manifest["metrics"]["tokens_per_s"]}
     commit = subprocess.run(
         ["git", "rev-parse", "--short", "HEAD"], cwd=REPO, capture_output=True, text=True, check=False
@@ -85,6 +76,26 @@ def main() -> None:
     }
     write_json(arguments.json, {"metrics": metrics, "settings": settings, "rows": len(test), **about})
     print(json.dumps(metrics))
+
+
+def _score(base: str, data: Dataset, run: Run, test: list[CallRow], *, quick: bool) -> dict[str, Report]:
+    """All engines on the test rows; the base with the tools in its prompt and under the same grammar as the tuned model."""
+    task = run.task
+    free, full = (CallTask(data.tools, prompt, grounded=task.grounded) for prompt in ("none", "full"))
+    kept, key = run.folder / "reports", run.manifest["key"]
+
+    def engine() -> Engine:
+        return open_engine(str(run.folder))
+
+    reports = {
+        "rules": scored(kept / "rules.json", data.sha256, free, lambda: RulesEngine(free, data.rows("train")), test),
+        "tuned free": scored(kept / "free.json", key, free, engine, test),
+        "tuned": scored(kept / "tuned.json", key, task, engine, test, constrain=True),
+    }
+    if not quick:
+        asked = scored(kept / "base.json", base, full, lambda: open_engine(base), test, constrain=True, max_tokens=48)
+        reports = {"base": asked} | reports
+    return reports
 
 
 if __name__ == "__main__":

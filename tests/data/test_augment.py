@@ -77,7 +77,10 @@ def test_the_same_seed_says_the_same() -> None:
 def test_rows_that_do_not_copy_are_left_alone() -> None:
     rows = [
         row("wake me at seven", Call("tell", {"who": "me", "what": "07:00"})),
-        CallRow((Message("user", "hi"), Message("assistant", "yes?"), Message("user", "turn left")), (Call("turn", {"way": "left"}),)),
+        CallRow(
+            (Message("user", "hi"), Message("assistant", "yes?"), Message("user", "turn left")),
+            (Call("turn", {"way": "left"}),),
+        ),
     ]
     assert all(new == rows for new in epochs(rows))
 

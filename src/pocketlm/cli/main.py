@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from typing import Any
 
@@ -33,6 +34,9 @@ app.command("run")(run.run)
 
 def main() -> None:
     """Run a command; every error is one message and an exit code (see core/errors.py)."""
+    os.environ.setdefault(
+        "TQDM_DISABLE", "1"
+    )  # the libraries' own bars would mix with ours; read when tqdm is imported
     try:
         code = app(standalone_mode=False)
     except PocketError as error:

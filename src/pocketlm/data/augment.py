@@ -21,7 +21,9 @@ from pocketlm.tasks.template import Message
 from pocketlm.tasks.tools import ToolSet
 
 SWAP = 0.7  # chance that a value is replaced
-SPLICE = 0.2  # chance that the new value gets words of a third one: how far a value goes is learnt from what is around it
+SPLICE = (
+    0.2  # chance that the new value gets words of a third one: how far a value goes is learnt from what is around it
+)
 JOIN = 0.12  # chance that a row with one call is joined with another, where the rows know requests for several
 LOWER = 0.12  # chance that a row is said in lower case without a closing mark, as dictation writes it
 DROP, ADD = 0.15, 0.05  # chance that a broad word is left out, and that one is put in front of a word
@@ -85,9 +87,7 @@ class Augmenter:
             row = _replaced(row, value, new, old, wording)
         return row
 
-    def _other(
-        self, row: CallRow, call: Call, argument: str, value: Value, rng: random.Random
-    ) -> tuple[Value, str]:
+    def _other(self, row: CallRow, call: Call, argument: str, value: Value, rng: random.Random) -> tuple[Value, str]:
         """Another value for an argument, and how it is said."""
         pool = self._pools[self._place(row, call, argument, value)]
         new = rng.choice(pool)
@@ -144,10 +144,7 @@ class Augmenter:
     def _is_copied(self, row: CallRow) -> bool:
         """Whether a row is one request that holds every free string of its calls."""
         free = (
-            leaf
-            for call, argument, value in _arguments(row)
-            if self._is_free(call, argument)
-            for leaf in leaves(value)
+            leaf for call, argument, value in _arguments(row) if self._is_free(call, argument) for leaf in leaves(value)
         )
         return len(row.messages) == 1 and all(places(leaf, row.text) for leaf in free if isinstance(leaf, str))
 

@@ -175,7 +175,7 @@ def _steps(
         cache = out.past_key_values
         scores = out.logits[:, -1].float().log_softmax(-1)
         if matchers:
-            _forbid(scores, matchers, stop)
+            _forbid(scores, matchers, stop, finished)
         chosen = scores.argmax(-1)
         yield chosen, scores.gather(1, chosen[:, None])[:, 0]
         finished |= chosen == stop
@@ -195,22 +195,29 @@ def _run_prefix(model: Any, ids: list[int]) -> tuple[list[Tensor], list[Tensor]]
     return [layer.keys[0, :, : len(ids)] for layer in layers], [layer.values[0, :, : len(ids)] for layer in layers]
 
 
-def _forbid(scores: Tensor, matchers: list[Any], stop: int) -> None:
+def _forbid(scores: Tensor, matchers: list[Any], stop: int, finished: Tensor) -> None:
     """Set the score of every token the grammar does not allow to minus infinity, in place.
 
     Where the grammar is at its end only the stop token is left. The best token is tried first: a mask over the whole
-    vocabulary costs milliseconds, and a tuned model seldom needs it.
+    vocabulary costs milliseconds, and a tuned model seldom needs it. The masks that are needed are made on all cores.
     """
+    import llguidance
+    from llguidance.numpy import allocate_token_bitmask, fill_next_token_bitmask_par
+
+    wanted = []
     for row, (matcher, best) in enumerate(zip(matchers, scores.argmax(-1).tolist(), strict=True)):
-        if not matcher.is_stopped() and matcher.validate_tokens([best]) == 1:
-            continue
         if matcher.is_stopped():
-            forbidden = np.ones(scores.shape[1], dtype=bool)
-            forbidden[stop] = False
-        else:
-            bits = np.frombuffer(matcher.compute_bitmask(), dtype=np.uint8)
-            forbidden = np.unpackbits(bits, bitorder="little")[: scores.shape[1]] == 0
-        scores[row].masked_fill_(torch.from_numpy(forbidden), -torch.inf)
+            kept = scores[row, stop].item()
+            scores[row].fill_(-torch.inf)
+            scores[row, stop] = kept
+        elif not finished[row] and matcher.validate_tokens([best]) != 1:
+            wanted.append((matcher, row))
+    if wanted:
+        bits = allocate_token_bitmask(len(scores), scores.shape[1])
+        fill_next_token_bitmask_par(llguidance.LLExecutor(torch.get_num_threads()), wanted, bits)
+    for _, row in wanted:
+        allowed = np.unpackbits(bits[row].view(np.uint8), bitorder="little")[: scores.shape[1]]
+        scores[row].masked_fill_(torch.from_numpy(allowed == 0), -torch.inf)
 
 
 def _common_prefix(ids: list[list[int]]) -> int:

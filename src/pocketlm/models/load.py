@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import Any
 
@@ -72,7 +71,6 @@ def _unpack_starter(name: str) -> Path:
     stamp, made_from = folder / "pocketlm.json", {"sha256": STARTERS[name].sha256, "unpacking": 2}
     if stamp.is_file() and read_json(stamp) == made_from:
         return folder
-    os.environ.setdefault("TQDM_DISABLE", "1")  # transformers draws a bar of its own
     import torch
     from transformers import AutoModelForCausalLM, AutoTokenizer
     from transformers.utils import logging

@@ -97,9 +97,7 @@ class _GatedMlp(torch.autograd.Function):
         gate, up, low_gate, low_up = mlp.halves(x)
         silu = torch.ops.aten.silu.out(gate, out=scratch("silu", gate))
         middle = torch.mul(silu, up, out=scratch("middle", gate))
-        grad_mid, *grads_down = mlp.down_proj.product_backward(
-            middle, low_down, grad, out=scratch("grad_mid", gate)
-        )
+        grad_mid, *grads_down = mlp.down_proj.product_backward(middle, low_down, grad, out=scratch("grad_mid", gate))
         grad_gate = torch.mul(grad_mid, up, out=up)
         torch.ops.aten.silu_backward.grad_input(grad_gate, gate, grad_input=grad_gate)
         grad_up = torch.mul(grad_mid, silu, out=grad_mid)

@@ -128,9 +128,7 @@ def schedule(settings: TrainConfig, steps: int) -> Callable[[int], float]:
     return factor
 
 
-def _plan(
-    epochs: Sequence[Sequence[Example]], prefix: int, settings: TrainConfig, seed: int
-) -> list[list[Example]]:
+def _plan(epochs: Sequence[Sequence[Example]], prefix: int, settings: TrainConfig, seed: int) -> list[list[Example]]:
     """The rows of every step, all epochs in a row; a part of an epoch takes its first batches."""
     plan: list[list[Example]] = []
     for epoch, rows in enumerate(epochs):

@@ -87,8 +87,8 @@ def train_run(config: Config, tools: ToolSet, train: Sequence[CallRow], valid: S
     import torch
 
     from pocketlm.train.compute import choose_compute, keep_freed_memory
-    from pocketlm.train.loop import fit
     from pocketlm.train.fused import fuse
+    from pocketlm.train.loop import fit
     from pocketlm.train.lora import add_lora, merge_adapter, save_adapter
 
     torch.manual_seed(config.seed)
