@@ -32,10 +32,10 @@ from pocketlm.train.run import Run, train_run
 
 REPO = Path(__file__).parents[1]
 SETTINGS = (
-    "train.epochs=3",
-    "train.rank=32",
-    "train.alpha=32",
-    "train.lr=1.5e-3",
+    "train.epochs=2",
+    "train.rank=64",
+    "train.alpha=64",
+    "train.lr=1.2e-3",
     "train.augment=values",
     "train.batch_tokens=1536",
 )
@@ -81,7 +81,7 @@ def main() -> None:
 def _score(base: str, data: Dataset, run: Run, test: list[CallRow], *, quick: bool) -> dict[str, Report]:
     """All engines on the test rows; the base with the tools in its prompt and under the same grammar as the tuned model."""
     task = run.task
-    free, full = (CallTask(data.tools, prompt, grounded=task.grounded) for prompt in ("none", "full"))
+    free, full = (CallTask(data.tools, prompt, grounding=task.grounding) for prompt in ("none", "full"))
     kept, key = run.folder / "reports", run.manifest["key"]
 
     def engine() -> Engine:

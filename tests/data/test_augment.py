@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pocketlm.data.augment import Augmenter
-from pocketlm.tasks.call import Call, CallRow, is_grounded
+from pocketlm.tasks.call import Call, CallRow, learn_grounding
 from pocketlm.tasks.template import Message
 from pocketlm.tasks.tools import ToolSet
 
@@ -48,7 +48,7 @@ def epochs(rows: list[CallRow], count: int = 60) -> list[list[CallRow]]:
 def test_every_row_still_fits_its_request_and_its_schema() -> None:
     for rows in epochs(ROWS):
         assert len(rows) == len(ROWS)
-        assert is_grounded(rows, TOOLS)
+        assert learn_grounding(rows, TOOLS).copied
         for new in rows:
             assert all(not TOOLS.check_call(call) for call in new.calls)
             minutes = [call.arguments["minutes"] for call in new.calls if call.name == "wait"]

@@ -12,7 +12,7 @@ import pytest
 from pocketlm.engines.open import open_engine
 from pocketlm.engines.rules import RulesEngine
 from pocketlm.export.gguf import export_gguf
-from pocketlm.tasks.call import Call, CallRow, CallTask
+from pocketlm.tasks.call import Call, CallRow, CallTask, Grounding
 from pocketlm.tasks.grammar import is_span
 from pocketlm.tasks.template import CHATML, Message
 from pocketlm.tasks.tools import ToolSet
@@ -62,7 +62,9 @@ def test_only_what_the_grammar_allows(engine: Any) -> None:
 
 def test_a_grammar_for_each_prompt_and_free_strings_from_the_request_only(engine: Any) -> None:
     schema = {"type": "object", "properties": {"app": {"type": "string"}}, "required": ["app"]}
-    task = CallTask(ToolSet.from_openai([{"name": "open", "parameters": schema}], "t"), grounded=True)
+    task = CallTask(
+        ToolSet.from_openai([{"name": "open", "parameters": schema}], "t"), grounding=Grounding(copied=True)
+    )
     rows = [CallRow((Message("user", text),), ()) for text in ('open "Maps", now', "öffne   die Karte")]
     grammars = [
         re.sub("^root ::= .*", "root ::= call", task.grammar(CHATML, row)) for row in rows

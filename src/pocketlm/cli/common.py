@@ -52,7 +52,7 @@ def task_for(engine: str, tools: Path | None, tools_in_prompt: str | None) -> Ca
         InputError: there is no tools.json beside the engine and none was given.
     """
     from pocketlm.core.manifest import read_manifest
-    from pocketlm.tasks.call import CallTask
+    from pocketlm.tasks.call import CallTask, Grounding
     from pocketlm.tasks.tools import ToolSet
 
     home = Path(engine).parent if engine.endswith(".gguf") else Path(engine)
@@ -62,7 +62,8 @@ def task_for(engine: str, tools: Path | None, tools_in_prompt: str | None) -> Ca
     if tools is not None:
         return CallTask(ToolSet.load(tools), tools_in_prompt or "full")
     made = read_manifest(home)
-    return CallTask(ToolSet.load(found), tools_in_prompt or made["tools_in_prompt"], grounded=made["grounded"])
+    grounding = Grounding.from_json(made["grounding"])
+    return CallTask(ToolSet.load(found), tools_in_prompt or made["tools_in_prompt"], grounding=grounding)
 
 
 def rows_for(data: Path, task: CallTask) -> list[CallRow]:

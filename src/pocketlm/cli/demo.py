@@ -79,7 +79,7 @@ def _measure(config: Any, data: Any, folder: Path) -> dict[str, Any]:
     from pocketlm.engines.rules import RulesEngine
     from pocketlm.evaluate.store import scored
     from pocketlm.export.bundle import export_run
-    from pocketlm.tasks.call import CallTask, is_grounded
+    from pocketlm.tasks.call import CallTask, learn_grounding
     from pocketlm.train.run import train_run
 
     test, train = data.rows("test"), data.rows("train")
@@ -88,8 +88,8 @@ def _measure(config: Any, data: Any, folder: Path) -> dict[str, Any]:
     def score(name: str, identity: str, task: CallTask, engine: Any, **settings: Any) -> Any:
         return scored(kept / f"{name}.json", identity, task, engine, test, **settings)
 
-    grounded = is_grounded(train, data.tools)  # the same constraints for the base, so that it has its best chance
-    full, tuned = (CallTask(data.tools, prompt, grounded=grounded) for prompt in ("full", config.tools_in_prompt))
+    grounding = learn_grounding(train, data.tools)  # the same constraints for the base, so that it has its best chance
+    full, tuned = (CallTask(data.tools, prompt, grounding=grounding) for prompt in ("full", config.tools_in_prompt))
     rules = score("rules", f"rules on {data.sha256}", tuned, lambda: RulesEngine(tuned, train))
     base = score("base", config.base, full, lambda: open_engine(config.base), constrain=True, max_tokens=48)
     run = train_run(config, data.tools, train, data.rows("valid"), folder)

@@ -14,9 +14,9 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from pocketlm.data.said import Value, leaves, lower, places, replace, said, wordings
 from pocketlm.tasks.call import Call, CallRow
 from pocketlm.tasks.grammar import PIECE
+from pocketlm.tasks.said import Value, leaves, lower, places, replace, said, wordings
 from pocketlm.tasks.template import Message
 from pocketlm.tasks.tools import ToolSet
 

@@ -95,7 +95,7 @@ def evaluate(
     results = [_result(task, *item) for item in zip(rows, answers, scores, strict=True)]
     settings = {
         "constrain": constrain,
-        "grounded": task.grounded,
+        "grounding": task.grounding.to_json(),
         "max_tokens": max_tokens,
         "tools_in_prompt": task.tools_in_prompt,
     }

@@ -23,7 +23,7 @@ def scored(
         engine: opens it, only when it has to be scored.
         settings: as `evaluate` takes them.
     """
-    asked = [task.tools.sha256, task.tools_in_prompt, task.grounded, settings]
+    asked = [task.tools.sha256, task.tools_in_prompt, task.grounding.to_json(), settings]
     key = sha256_value([identity, [row.to_json() for row in rows], asked])
 
     def make() -> Report:

@@ -115,7 +115,7 @@ def _finish(folder: Path, candidate: Path, run: Run, key: str, result: Verificat
             "sha256": sha256_file(file),
             "tools_in_prompt": run.config.tools_in_prompt,
             "tools_sha256": run.task.tools.sha256,
-            "grounded": run.task.grounded,
+            "grounding": run.task.grounding.to_json(),
             "template": template.name,
             "lineage": run.manifest["lineage"],
             "verification": result.to_json(),

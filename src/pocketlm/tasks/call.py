@@ -8,21 +8,21 @@ longer needs the list at all: `tools_in_prompt: none`.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from types import ModuleType
 from typing import Any
 
 from pocketlm.tasks import compact, gemma
-from pocketlm.tasks.grammar import is_span
+from pocketlm.tasks.grounding import Grounding
 from pocketlm.tasks.template import Message, Template
 from pocketlm.tasks.tools import Call, ToolSet
 
 FORMATS: dict[str, ModuleType] = {"chatml": compact, "gemma": gemma}  # by chat template
 TOOLS_IN_PROMPT = ("full", "names", "none")
 
-__all__ = ["Call", "CallRow", "CallTask", "RowScore", "parse_calls"]
+__all__ = ["Call", "CallRow", "CallTask", "Grounding", "RowScore", "learn_grounding", "parse_calls"]
 
 parse_calls = compact.parse_calls
 
@@ -90,11 +90,17 @@ class CallTask:
     name = "call"
     metrics = ("exact", "lenient", "function", "valid")
 
-    def __init__(self, tools: ToolSet, tools_in_prompt: str = "none", *, grounded: bool = False) -> None:
-        """`grounded`: free string arguments are copied from the request, and under a grammar can be nothing else."""
+    def __init__(
+        self,
+        tools: ToolSet,
+        tools_in_prompt: str = "none",
+        *,
+        grounding: Grounding = Grounding(),  # noqa: B008  frozen
+    ) -> None:
+        """`grounding`: where values come from; under a grammar they can come from nowhere else."""
         self.tools = tools
         self.tools_in_prompt = tools_in_prompt
-        self.grounded = grounded
+        self.grounding = grounding
 
     def prompt(self, row: CallRow, template: Template) -> str:
         """Prompt text: the system block that all rows share, then this row's messages."""
@@ -108,9 +114,10 @@ class CallTask:
         return str(FORMATS[template.name].render_calls(calls)) + template.stop
 
     def grammar(self, template: Template, row: CallRow | None = None) -> str:
-        """GBNF of every legal answer; of a grounded task, to this row's request."""
-        request = row.request if row and self.grounded else None
-        return str(FORMATS[template.name].grammar(self.tools, request))
+        """GBNF of every legal answer; with a row, of every answer its request can give."""
+        tools = self.grounding.bind(self.tools, row.request) if row else self.tools
+        request = row.request if row and self.grounding.copied else None
+        return str(FORMATS[template.name].grammar(tools, request))
 
     def parse(self, text: str, template: Template) -> list[Call]:
         """Calls from an answer.
@@ -153,7 +160,7 @@ class CallTask:
             return False
         if self.completion(CallRow(row.messages, tuple(calls)), template) != text + template.stop:
             return False
-        return not self.grounded or all(_copies(calls, row.request, self.tools))
+        return self.grounding.allows(calls, row.request, self.tools)
 
     def _system(self, template: Template) -> str:
         if self.tools_in_prompt == "none":
@@ -168,29 +175,9 @@ class CallTask:
         return {name: block.render_tools(self.tools) for name, block in FORMATS.items()}
 
 
-def is_grounded(rows: Sequence[CallRow], tools: ToolSet) -> bool:
-    """Whether every free string argument of every row is copied from its request: then a model may only copy."""
-    copies = [copied for row in rows for copied in _copies(row.calls, row.request, tools)]
-    return bool(copies) and all(copies)
-
-
-def _copies(calls: Sequence[Call], request: str, tools: ToolSet) -> Iterator[bool]:
-    """For each free string argument, whether it is a stretch of the request."""
-    for call in calls:
-        for value in _free_strings(call.arguments, tools[call.name].parameters):
-            yield is_span(value, request)
-
-
-def _free_strings(value: Any, schema: Mapping[str, Any]) -> Iterator[str]:
-    """String values that no enum or const fixes."""
-    if isinstance(value, dict):
-        for key, item in value.items():
-            yield from _free_strings(item, schema.get("properties", {}).get(key, {}))
-    elif isinstance(value, list):
-        for item in value:
-            yield from _free_strings(item, schema.get("items", {}))
-    elif isinstance(value, str) and not schema.keys() & {"enum", "const"}:
-        yield value
+def learn_grounding(rows: Sequence[CallRow], tools: ToolSet) -> Grounding:
+    """What training rows show of where values come from."""
+    return Grounding.learn(((row.request, row.calls) for row in rows), tools)
 
 
 def _same(got: Sequence[Call], want: Sequence[Call]) -> bool:

@@ -20,7 +20,7 @@ from pocketlm.core.manifest import read_manifest, write_manifest
 from pocketlm.core.progress import say
 from pocketlm.data.augment import Augmenter
 from pocketlm.models.load import lineage, load_model, load_tokenizer, resolve_base, template_of
-from pocketlm.tasks.call import CallRow, CallTask, is_grounded
+from pocketlm.tasks.call import CallRow, CallTask, Grounding, learn_grounding
 from pocketlm.tasks.template import Template
 from pocketlm.tasks.tools import ToolSet
 from pocketlm.train.batches import Example
@@ -64,7 +64,7 @@ class Run:
     def task(self) -> CallTask:
         """The task with the tools and the prompt the run was trained for."""
         tools = ToolSet.load(self.folder / "tools.json")
-        return CallTask(tools, self.config.tools_in_prompt, grounded=self.manifest["grounded"])
+        return CallTask(tools, self.config.tools_in_prompt, grounding=Grounding.from_json(self.manifest["grounding"]))
 
     @property
     def history(self) -> list[dict[str, float]]:
@@ -151,7 +151,7 @@ def train_run(config: Config, tools: ToolSet, train: Sequence[CallRow], valid: S
             "template": template.name,
             "tools_sha256": tools.sha256,
             "tools_in_prompt": config.tools_in_prompt,
-            "grounded": is_grounded(train, tools),
+            "grounding": learn_grounding(train, tools).to_json(),
             "lineage": lineage(config.base),
             "seed": config.seed,
             "compute": compute,

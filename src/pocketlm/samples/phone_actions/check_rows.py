@@ -79,7 +79,7 @@ def wording(row):
 def bare(words):
     """The wording without the openings and tails that the templates may get."""
     for _ in range(2):
-        for opening in sorted(gen.LINES["openings"], key=len, reverse=True):
+        for opening in sorted(gen.LINES["openings"] + gen.LINES["contexts"], key=len, reverse=True):
             start = plain(SMALL.sub(" ", opening))
             if start and words.startswith(start + " "):
                 words = words[len(start) + 1 :]

@@ -5,14 +5,14 @@ import random
 import re
 from pathlib import Path
 
-from templates import JOINERS, NO_CALL, OPENINGS, PAIRS, TAILS, TEMPLATES
+from templates import CONTEXTS, JOINERS, NO_CALL, OPENINGS, PAIRS, TAILS, TEMPLATES
 from values import AMOUNTS, PERCENTS, SETTINGS, VALUES
 
 HERE = Path(__file__).resolve().parent
 SEED = 7
 SINGLE = 60  # rows with one call, for each function
 DOUBLE = 112  # rows with two calls
-NONE = 140  # rows without a call
+NONE = 246  # rows without a call
 PAIR_SHARE = 0.28  # share of the two-call rows that come from PAIRS
 
 LEAD = re.compile(r"(?:(?:to|at|on|in|for|by|the|a|an|my|our)\s+)+", re.I)
@@ -207,8 +207,9 @@ def ends_open(template):
 def wrap(template, rng):
     """Maybe put an opening before an imperative and a tail after a closed template."""
     body = template.lstrip("@")
-    if template.startswith("@") and rng.random() < 0.5:
-        body = rng.choice(LINES["openings"]) + " " + body
+    roll = rng.random()
+    if template.startswith("@") and roll < 0.65:
+        body = rng.choice(LINES["openings" if roll < 0.4 else "contexts"]) + " " + body
     if not ends_open(body) and not re.search(r"please|\?|thanks", body) and rng.random() < 0.18:
         body += rng.choice([" ", ", "]) + rng.choice(LINES["tails"])
     return body
@@ -268,6 +269,7 @@ def no_call(text, rng):
 
 LINES = {name: [line for line in block.strip().splitlines() if line] for name, block in TEMPLATES.items()}
 LINES["openings"] = [o.strip() for o in OPENINGS.replace("\n", " ").split("|") if o.strip()]
+LINES["contexts"] = [c.strip() for c in CONTEXTS.replace("\n", " ").split("|") if c.strip()]
 LINES["tails"] = [t.strip() for t in TAILS.replace("\n", " ").split("|") if t.strip()]
 LINES["joiners"] = [
     j.rstrip() + " " if j.strip()[0] in ",.;" else " " + j.strip() + " "

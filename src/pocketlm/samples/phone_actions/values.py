@@ -66,7 +66,15 @@ the guests are here | I have a surprise for you | I'm cleaning the kitchen | the
 you forgot your umbrella | I passed my driving test | meet me by the fountain | we got a puppy |
 I'll be offline for two hours | the fridge is empty | the boss wants to see us | I changed the locks |
 we're at gate twelve | the soup needs more salt | please call the bank | I'm taking a nap | the movie starts soon |
-the window is open | I'll send the photos tomorrow | our table is for six people | the bus never came
+the window is open | I'll send the photos tomorrow | our table is for six people | the bus never came |
+I'm at the airport and will be home by nine | dinner is in the oven and dessert is in the fridge |
+we sold the car and bought two bikes | the kids are fed and in bed | I checked the tires and they are fine |
+please bring the charger and a blanket | the cat is at the vet and needs surgery | I paid the deposit for the apartment |
+we can meet at the station at half past four | I'll return the camera by Monday | the flight was cancelled and we stay one more night |
+my laptop crashed and I lost the file | bring your passport and two photos | the keys are with the neighbor on the second floor |
+I'm sick and can't come in today | the dog ran away but came back | we need to sign the papers before Friday |
+the show starts at nine and ends at eleven | your order is ready for pickup at the counter | I'd rather stay in and watch a film |
+the landlord will come by in the afternoon | could you lend me the drill for the weekend
 """,
         "task": """
 call the bank | buy milk | take out the trash | pay the rent | water the plants | feed the cat | pick up the kids |
@@ -91,13 +99,22 @@ download the maps | cover the pool | fill out the tax form | freeze the leftover
 measure the window | bleed the radiators | collect the parcel | hang the pictures | sort the mail | shovel the snow |
 thank Carlos for the ride | water the tomatoes | change the smoke alarm battery | dust the shelves |
 take the cake out of the fridge | plan the menu | sell the old sofa | fold the towels | stop the washing machine |
-bring my lunch | ring the vet | get the car inspected | order firewood | buy dog treats | reply to the lawyer
+bring my lunch | ring the vet | get the car inspected | order firewood | buy dog treats | reply to the lawyer |
+put the bike in the garage | take the cake out of the freezer | bring the chairs up from the cellar |
+hang the wet towels on the line | turn the compost in the garden | leave the spare key with the porter |
+print the boarding pass for Ravi | put fresh batteries in the smoke alarm | send the signed form back to the school |
+wipe the dust off the shelf | move the laundry to the dryer | drop the parcel at the post office |
+check the air in the tires | bring two chairs to the rehearsal | write a card for the new neighbors |
+put the ice packs in the cooler | wash and fold the shirts | water the basil and the mint |
+wrap the present and sign the card | ask about the discount on the tickets | copy the photos to the hard drive
 """,
         "thing": """
 the rent | the staff meeting | my medicine | the laundry | the recycling | parents' evening | the car inspection |
 the library books | my vitamins | the electricity bill | Rosa's birthday | the bake sale | the oil change |
 the job interview | my eye drops | the vet appointment | the conference call | the school fees | the soccer snacks |
-the tax return | the parking meter | the leftover soup | the credit card bill | the piano lesson
+the tax return | the parking meter | the leftover soup | the credit card bill | the piano lesson |
+the appointment at the tax office | the bag of clothes for charity | the meeting about the new kitchen |
+the deadline for the grant | the keys at the front desk | the form for the summer camp
 """,
         "when": """
 at 5 pm | at 7 am | at noon | at 10 | tonight | tomorrow | tomorrow at 9 | tomorrow at 7 am | on Friday | on Monday |
@@ -145,7 +162,9 @@ on the 1st of June | tomorrow at noon
 gym | work | yoga | medication | school run | early flight | piano practice | breakfast meeting | dog walk | baking |
 laundry | morning run | night shift | swim class | choir | exam | bread | team call | airport taxi | garbage truck |
 prayer | homework | feed the fish | train to Boston | Spanish lesson | soccer practice | delivery | market day |
-hair dye | physio | bins out | rowing | church | stretching | wake up Leo | parking | study time
+hair dye | physio | bins out | rowing | church | stretching | wake up Leo | parking | study time |
+feed the sourdough | walk the dog | bring in the washing | take the pills | start the dishwasher | call the office |
+leave for the station | get the kids | night feed | drive to work
 """,
         "title_event": """
 lunch with Anna | dinner with Hassan | a dentist appointment | the staff meeting | my haircut | a team lunch |
@@ -158,7 +177,10 @@ a massage | chess club | choir rehearsal | a project kickoff | lunch with the ne
 the furniture delivery | a video call with Leila | the moving day | a cooking class | the school play | poker night |
 a tennis match | driving test | the flight to Madrid | a sales pitch | Grandma's visit | the garage sale |
 a photo shoot | anniversary dinner | the charity run | a plumber visit | the house viewing | study group |
-Wei's farewell party | the design workshop | a hike with Lars | karaoke night | the board meeting
+Wei's farewell party | the design workshop | a hike with Lars | karaoke night | the board meeting |
+the talk about the new roof | a walk along the river with Vera | the farewell drinks for Oscar |
+the second round of interviews | the trip to the lake house | the meeting of the housing board |
+a night at the opera | the race in the city park
 """,
         "title_song": """
 Paper Lanterns | Blue Harbour | Midnight Train | Sweet Caroline | Hotel California | Rolling in the Deep |
@@ -238,7 +260,9 @@ orange juice | two lemons | a bag of rice | three avocados | a dozen eggs | oat 
 pasta | garlic | ginger | spinach | carrots | mushrooms | strawberries | ice cream | frozen peas | salt | black pepper |
 cereal | crackers | a birthday cake | napkins | wine | sparkling water | a pack of gum | a swimsuit | beach towel |
 clean the garage | call the bank | mow the lawn | fix the sink | a new toothbrush | almond flour | soy sauce |
-ground beef | bacon | tortillas | salsa | kidney beans | vanilla | baking powder | trash bags | sponges | laundry detergent
+ground beef | bacon | tortillas | salsa | kidney beans | vanilla | baking powder | trash bags | sponges | laundry detergent |
+a bunch of fresh basil | a sheet of sandpaper | clean the gutters | mow the lawn | call the roofer | paint the fence |
+sort the photos | a set of screwdrivers | a roll of tape | wash the curtains | trim the hedge
 """,
         "app": """
 Spotify | YouTube | Instagram | the camera | Gmail | Google Maps | the calculator | Netflix | Facebook | TikTok |

@@ -6,8 +6,29 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-Value = str | int
-SMALL = ["zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve", "thirteen", "fourteen", "fifteen", "sixteen", "seventeen", "eighteen", "nineteen"]
+Value = str | int  # a leaf of a call
+SMALL = [
+    "zero",
+    "one",
+    "two",
+    "three",
+    "four",
+    "five",
+    "six",
+    "seven",
+    "eight",
+    "nine",
+    "ten",
+    "eleven",
+    "twelve",
+    "thirteen",
+    "fourteen",
+    "fifteen",
+    "sixteen",
+    "seventeen",
+    "eighteen",
+    "nineteen",
+]
 TENS = ["twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety"]
 
 
@@ -62,3 +83,14 @@ def words(value: int) -> str:
         return SMALL[value]
     tens, ones = divmod(value, 10)
     return TENS[tens - 2] + (f" {SMALL[ones]}" if ones else "")
+
+
+def numbers_said(text: str) -> set[int]:
+    """The whole numbers of a text, in digits or in English words up to a hundred; "twenty five" is 25 alone."""
+    found = {int(digits) for digits in re.findall(r"\d+", text)}
+    for tens, ones, small, hundred in SPOKEN.findall(text.lower()):
+        if tens:
+            found.add(10 * (TENS.index(tens) + 2) + (SMALL.index(ones) if ones else 0))
+        else:
+            found.add(100 if hundred else SMALL.index(small))
+    return found
