@@ -8,28 +8,13 @@ from typing import Any
 
 Value = str | int  # a leaf of a call
 SMALL = [
-    "zero",
-    "one",
-    "two",
-    "three",
-    "four",
-    "five",
-    "six",
-    "seven",
-    "eight",
-    "nine",
-    "ten",
-    "eleven",
-    "twelve",
-    "thirteen",
-    "fourteen",
-    "fifteen",
-    "sixteen",
-    "seventeen",
-    "eighteen",
-    "nineteen",
-]
+    "zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve", "thirteen",
+    "fourteen", "fifteen", "sixteen", "seventeen", "eighteen", "nineteen",
+]  # fmt: skip
 TENS = ["twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety"]
+SPOKEN = re.compile(
+    rf"\b(?:({'|'.join(TENS)})(?:[ -]({'|'.join(SMALL[1:10])})\b)?|({'|'.join(reversed(SMALL))})|(hundred))\b"
+)
 
 
 def leaves(value: Any) -> Iterator[Value]:
