@@ -2,7 +2,7 @@
 
 Left to itself, autograd keeps every intermediate of a norm or a gated MLP and walks through memory once for each small
 operation; on CPUs that takes longer than the products. Here a norm keeps its input and one number a token, an MLP its
-input, the two halves before the gate and the low-rank products.
+input and one low-rank product.
 
 A module is replaced only where ours gives what it gives on a random probe, so that an architecture with a norm or gate
 of its own simply keeps it.
@@ -20,9 +20,9 @@ from pocketlm.train.lora import LoraLinear
 
 
 def scratch(name: str, like: Tensor, dtype: torch.dtype | None = None, width: int | None = None) -> Tensor:
-    """A tensor shaped as `like` (its last dimension `width` where given) for values read before the next call under this name: memory that stays in the cache.
+    """A tensor for values that are read before the next call under this name: memory that stays in the cache.
 
-    A fresh tensor of a megabyte costs the system's zeroing of its pages, several times what computing it costs.
+    It is shaped as `like`, its last dimension `width` where given. A fresh tensor of a megabyte costs the system's zeroing of its pages, several times what computing it costs.
     """
     key = (name, dtype or like.dtype, like.device)
     shape = (*like.shape[:-1], width or like.shape[-1])

@@ -58,6 +58,9 @@ class LoraLinear(nn.Module):
         int8: run the frozen product in 8 bits while training; elsewhere the exact weight is used.
     """
 
+    step: Tensor  # (out,) scale of each row of `rounded`, with int8
+    rounded: Tensor  # (out, in) the frozen weight in int8
+
     def __init__(self, base: nn.Linear, rank: int, alpha: float, *, int8: bool = False) -> None:
         super().__init__()
         self.base = base

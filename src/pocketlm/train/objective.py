@@ -19,7 +19,8 @@ def next_token_loss(model: Any, batch: Batch) -> Tensor:
         model: a Hugging Face causal language model (`.model`, `.lm_head`) with packed attention.
     """
     hidden = model.model(input_ids=batch.ids, position_ids=batch.positions, use_cache=False, batch=batch)
-    loss: Tensor = _VocabularyLoss.apply(hidden.last_hidden_state[0, batch.labelled], model.lm_head.weight, batch.label)
+    states = hidden.last_hidden_state[0, batch.labelled]
+    loss: Tensor = _VocabularyLoss.apply(states, model.lm_head.weight, batch.label)  # type: ignore[no-untyped-call]
     return loss
 
 
@@ -40,7 +41,7 @@ class _VocabularyLoss(torch.autograd.Function):
         mean = torch.zeros(hidden.shape, device=hidden.device)
         size = max(512, LOGITS // len(label) // 512 * 512)  # round: odd inner sizes make the products slow
         products, logits = hidden.new_empty((len(label), size)), top.new_empty((len(label), size))
-        for rows in matrix.split(size):
+        for rows in torch.split(matrix, size):
             if len(rows) < size:  # the last slice
                 products, logits = products[:, : len(rows)].contiguous(), logits[:, : len(rows)].contiguous()
             logits.copy_(torch.mm(hidden, rows.t(), out=products))
