@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -46,6 +47,36 @@ class Canned:
 
 def report(right: set[int]) -> Report:
     return evaluate(TASK, Canned(right), ROWS)
+
+
+class Asked(Canned):
+    """Notes what it is asked under a grammar; there it always answers a."""
+
+    def __init__(self, right: set[int]) -> None:
+        super().__init__(right)
+        self.bound: list[int] = []
+
+    def generate(self, prompts: Sequence[str], **more: Any) -> list[Generation]:
+        numbers = [int(re.findall(r"do (\d+)", prompt)[0]) for prompt in prompts]
+        if more.get("grammar"):
+            self.bound += numbers
+            return [Generation('{"a":{}}', 3, True, -1.0, 0.1) for _ in prompts]
+        texts = (f'{{"{"ab"[n % 2]}":{{}}}}' if n in self.right else '{"a": {}}' for n in numbers)
+        return [Generation(text, 3, True, -1.0, 0.1) for text in texts]
+
+
+def test_the_grammar_is_asked_only_where_the_free_answer_is_not_legal() -> None:
+    engine = Asked(set(range(30)))
+    found = evaluate(TASK, engine, ROWS, constrain=True)
+    assert engine.bound == list(range(30, 40))
+    assert [row.answer for row in found.rows[30:]] == ['{"a":{}}'] * 10
+    assert found.metrics["exact"] == 35 / 40
+
+
+def test_after_a_block_of_illegal_answers_the_grammar_comes_first() -> None:
+    engine, rows = Asked(set(range(50, 100))), [*ROWS, *ROWS, *ROWS]
+    evaluate(TASK, engine, rows, constrain=True)
+    assert len(engine.bound) == len(rows)
 
 
 def test_metrics_slices_and_errors() -> None:

@@ -22,7 +22,8 @@ from pocketlm.train.lora import LoraLinear
 def scratch(name: str, like: Tensor, dtype: torch.dtype | None = None, width: int | None = None) -> Tensor:
     """A tensor for values that are read before the next call under this name: memory that stays in the cache.
 
-    It is shaped as `like`, its last dimension `width` where given. A fresh tensor of a megabyte costs the system's zeroing of its pages, several times what computing it costs.
+    It is shaped as `like`, its last dimension `width` where given. A fresh tensor of a megabyte costs the system's
+    zeroing of its pages, several times what computing it costs.
     """
     key = (name, dtype or like.dtype, like.device)
     shape = (*like.shape[:-1], width or like.shape[-1])
