@@ -62,7 +62,7 @@ def task_for(engine: str, tools: Path | None, tools_in_prompt: str | None) -> Ca
     if tools is not None:
         return CallTask(ToolSet.load(tools), tools_in_prompt or "full")
     made = read_manifest(home)
-    grounding = Grounding.from_json(made["grounding"])
+    grounding = Grounding.from_json(made.get("grounding", {}))
     return CallTask(ToolSet.load(found), tools_in_prompt or made["tools_in_prompt"], grounding=grounding)
 
 

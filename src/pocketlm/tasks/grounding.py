@@ -71,8 +71,8 @@ class Grounding:
 
     @classmethod
     def from_json(cls, value: Mapping[str, Any]) -> Grounding:
-        """The inverse of `to_json`."""
-        return cls(value["copied"], dict(value["unsaid"]))
+        """The inverse of `to_json`; nothing is learnt from an empty value."""
+        return cls(bool(value.get("copied")), dict(value.get("unsaid", {})))
 
     def _narrowed(self, tool: Tool, request: str, numbers: set[int]) -> Tool:
         properties = dict(tool.properties)
