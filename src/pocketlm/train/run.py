@@ -64,7 +64,9 @@ class Run:
     def task(self) -> CallTask:
         """The task with the tools and the prompt the run was trained for."""
         tools = ToolSet.load(self.folder / "tools.json")
-        return CallTask(tools, self.config.tools_in_prompt, grounding=Grounding.from_json(self.manifest.get("grounding", {})))
+        return CallTask(
+            tools, self.config.tools_in_prompt, grounding=Grounding.from_json(self.manifest.get("grounding", {}))
+        )
 
     @property
     def history(self) -> list[dict[str, float]]:
