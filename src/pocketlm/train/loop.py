@@ -50,7 +50,7 @@ def fit(
 
     Args:
         epochs: the training rows of each epoch; of the last, as much as `settings.epochs` asks for.
-        checkpoint: file that holds the state between sessions; resumed from when it exists, left for the caller
+        checkpoint: file that holds the state across interruptions; resumed from when it exists, left for the caller
             to delete when the results are safe.
         log: called with {"step", "loss", "lr", "seconds", ...}; losses are nats a label token.
 
