@@ -34,9 +34,8 @@ app.command("run")(run.run)
 
 def main() -> None:
     """Run a command; every error is one message and an exit code (see core/errors.py)."""
-    os.environ.setdefault(
-        "TQDM_DISABLE", "1"
-    )  # the libraries' own bars would mix with ours; read when tqdm is imported
+    # The libraries' own bars would mix with ours. Read when tqdm is imported.
+    os.environ.setdefault("TQDM_DISABLE", "1")
     try:
         code = app(standalone_mode=False)
     except PocketError as error:

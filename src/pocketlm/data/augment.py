@@ -21,9 +21,8 @@ from pocketlm.tasks.template import Message
 from pocketlm.tasks.tools import ToolSet
 
 SWAP = 0.7  # chance that a value is replaced
-SPLICE = (
-    0.2  # chance that the new value gets words of a third one: how far a value goes is learnt from what is around it
-)
+# Chance that the new value gets words of a third one: how far a value goes is then learnt from what is around it.
+SPLICE = 0.2
 JOIN = 0.12  # chance that a row with one call is joined with another, where the rows know requests for several
 LOWER = 0.12  # chance that a row is said in lower case without a closing mark, as dictation writes it
 DROP, ADD = 0.15, 0.05  # chance that a broad word is left out, and that one is put in front of a word

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -201,7 +202,6 @@ def _forbid(scores: Tensor, matchers: list[Any], stop: int, finished: Tensor) ->
     Where the grammar is at its end only the stop token is left. The best token is tried first: a mask over the whole
     vocabulary costs milliseconds, and a tuned model seldom needs it. The masks that are needed are made on all cores.
     """
-    import llguidance
     from llguidance.numpy import allocate_token_bitmask, fill_next_token_bitmask_par
 
     wanted = []
@@ -214,10 +214,18 @@ def _forbid(scores: Tensor, matchers: list[Any], stop: int, finished: Tensor) ->
             wanted.append((matcher, row))
     if wanted:
         bits = allocate_token_bitmask(len(scores), scores.shape[1])
-        fill_next_token_bitmask_par(llguidance.LLExecutor(torch.get_num_threads()), wanted, bits)
+        fill_next_token_bitmask_par(_mask_workers(torch.get_num_threads()), wanted, bits)
     for _, row in wanted:
         allowed = np.unpackbits(bits[row].view(np.uint8), bitorder="little")[: scores.shape[1]]
         scores[row].masked_fill_(torch.from_numpy(allowed == 0), -torch.inf)
+
+
+@cache
+def _mask_workers(threads: int) -> Any:
+    """llguidance's thread pool: started once, not at every token."""
+    import llguidance
+
+    return llguidance.LLExecutor(threads)
 
 
 def _common_prefix(ids: list[list[int]]) -> int:

@@ -120,8 +120,9 @@ def _constrained(
         again = [i for i in block if not free or not legal[i - start]]
         grammars = [task.grammar(template, rows[i]) for i in again]
         asked = [prompts[i] for i in again]
-        bound = iter(engine.generate(asked, max_tokens=max_tokens, grammar=grammars) if again else [])
-        answers += [next(bound) if i in set(again) else found[i - start] for i in block]
+        bound = engine.generate(asked, max_tokens=max_tokens, grammar=grammars) if again else []
+        replaced = dict(zip(again, bound, strict=True))
+        answers += [replaced[i] if i in replaced else found[i - start] for i in block]
         free = free and 2 * len(again) < len(block)
         tick(len(block))
     return answers
