@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-import builtins
+import os
 import shutil
+import subprocess
+import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -177,14 +180,45 @@ def test_an_architecture_llamacpp_does_not_know_is_refused(file: Path, tmp_path:
         LlamaCppEngine(alien)
 
 
+def test_a_server_that_dies_is_an_error_and_not_our_end(file: Path) -> None:
+    engine = LlamaCppEngine(file, threads=1, context=256)
+    server = engine._running()
+    server._process.kill()
+    server._process.wait()
+    with pytest.raises(InputError, match=r"tiny\.gguf: llama\.cpp ended"):
+        engine.generate(PROMPTS)
+    engine.close()
+
+
+def test_the_server_ends_with_its_parent(file: Path) -> None:
+    """Also where the parent is killed and closes nothing."""
+    code = (
+        "import pathlib, sys, time; from pocketlm.engines.llamacpp import LlamaCppEngine;"
+        f"engine = LlamaCppEngine(pathlib.Path({str(file)!r}), threads=1, context=256);"
+        "print(engine._running()._process.pid, flush=True); time.sleep(60)"
+    )
+    with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True) as parent:
+        assert parent.stdout
+        child = int(parent.stdout.readline())
+        os.kill(child, 0)  # alive
+        parent.kill()
+    for _ in range(100):
+        if not _alive(child):
+            return
+        time.sleep(0.05)
+    pytest.fail("the server outlived its parent")
+
+
+def _alive(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    status = Path(f"/proc/{process}/status")  # an orphan nobody waits for stays as a zombie
+    return "zombie" not in status.read_text() if status.exists() else True
+
+
 def test_without_xllamacpp_the_install_line_is_told(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    real = builtins.__import__
-
-    def fake(name: str, *args: Any, **kwargs: Any) -> Any:
-        if name == "xllamacpp":
-            raise ImportError(name)
-        return real(name, *args, **kwargs)
-
-    monkeypatch.setattr(builtins, "__import__", fake)
+    monkeypatch.setattr("pocketlm.engines.llamacpp_server.find_spec", lambda _: None)
     with pytest.raises(EnvironmentLacks, match="pip install xllamacpp"):
         LlamaCppEngine(file)

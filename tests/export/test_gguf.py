@@ -19,7 +19,8 @@ from transformers import AutoModelForCausalLM, LlamaConfig, PreTrainedTokenizerF
 from pocketlm.core.errors import InputError
 from pocketlm.engines.llamacpp import LlamaCppEngine
 from pocketlm.export import gguf as export
-from pocketlm.export.gguf import check_gguf, export_gguf
+from pocketlm.export.gguf import export_gguf
+from pocketlm.models.gguf_header import check_gguf
 
 pytest.importorskip("xllamacpp")
 

@@ -59,13 +59,14 @@ def test_numbers_said(text: str, numbers: set[int]) -> None:
 
 def test_what_is_learnt_survives_a_manifest() -> None:
     found = learn_grounding(ROWS, TOOLS)
-    assert found == Grounding(copied=True, unsaid={"wait.minutes": [30], "wait.app": []})
+    assert found == Grounding(copied=True, unsaid={"wait.minutes": [30], "wait.app": []}, given=["wait.app"])
     assert Grounding.from_json(found.to_json()) == found
 
 
 def test_too_few_rows_or_values_out_of_nowhere_teach_nothing() -> None:
     assert learn_grounding(ROWS[:10], TOOLS).unsaid == {}
     assert learn_grounding([row(r.text, wait(99)) for r in ROWS[:22]], TOOLS).unsaid == {}
+    assert learn_grounding([*ROWS, row("no mail for 3 minutes", wait(3))], TOOLS).given == []
     assert not learn_grounding([row("hi", Call("say", {"what": "hello"}))], TOOLS).copied
 
 
@@ -76,6 +77,7 @@ def test_too_few_rows_or_values_out_of_nowhere_teach_nothing() -> None:
         ("wait seventy one minutes", wait(17), False),
         ("wait seventy one minutes", wait(30), True),
         ("mail me in 40 minutes", wait(40, app="mail"), True),
+        ("mail me in 40 minutes", wait(40), False),
         ("wake me in 40 minutes", wait(40, app="mail"), False),
         ("say it now", Call("say", {"what": "it now"}), True),
         ("say it now", Call("say", {"what": "it later"}), False),

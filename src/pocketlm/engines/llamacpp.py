@@ -1,156 +1,26 @@
 """A GGUF file on llama.cpp, through xllamacpp's wheels: the runtime an exported file meets on the phone.
 
-Knows the file's header, the server's requests and nothing else: not tasks, not how the file was made, not torch.
-Everything a user could get wrong is checked here first, because llama.cpp answers a damaged file by ending the process.
+Knows the server's requests and nothing else: not tasks, not how the file was made, not torch. The file is checked whole
+before llama.cpp sees it.
 """
 
 from __future__ import annotations
 
-import http.client
-import json
-import math
-import mmap
 import os
-import queue
-import secrets
-import struct
-import threading
 import time
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from contextlib import closing
 from pathlib import Path
 from typing import Any, cast
 
-from gguf.constants import GGML_QUANT_SIZES, GGMLQuantizationType
-
-from pocketlm.core.errors import EnvironmentLacks, InputError
+from pocketlm.core.errors import InputError
 from pocketlm.engines.base import Generation, Grammars, Tick, grammar_of
+from pocketlm.engines.llamacpp_server import LlamaCppServer
+from pocketlm.models.gguf_header import GgufHeader, check_gguf
 from pocketlm.tasks.template import template_for
 
-MAGIC = b"GGUF"
-VERSIONS = (2, 3)
 CONTROL, USER_DEFINED = 3, 4  # token types of the GGUF vocabulary
 FORCE = 1e6  # a logit bias no real logit can beat
-_SCALARS = {0: "B", 1: "b", 2: "H", 3: "h", 4: "I", 5: "i", 6: "f", 7: "?", 10: "Q", 11: "q", 12: "d"}
-_STRING, _ARRAY = 8, 9
-
-
-@dataclass(frozen=True)
-class GgufHeader:
-    """What a GGUF file says about itself.
-
-    Attributes:
-        metadata: every key with its value.
-        tensors: name to (shape as stored, ggml type number).
-        expected_bytes: the file's least length according to its tensor table.
-    """
-
-    version: int
-    metadata: dict[str, Any]
-    tensors: dict[str, tuple[tuple[int, ...], int]]
-    expected_bytes: int
-
-
-def check_gguf(path: Path) -> GgufHeader:
-    """Read a GGUF file's header and prove the file whole, without loading a weight.
-
-    Raises:
-        InputError: missing, not GGUF, damaged or truncated.
-    """
-    path = Path(path)
-    if not path.is_file():
-        raise InputError(f"{path}: no such file")
-    present = path.stat().st_size
-    try:
-        if not present:
-            raise EOFError
-        with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
-            header = _read_header(_Cursor(data))
-    except EOFError as error:
-        raise InputError(
-            f"{path}: truncated: {present / 1e6:.2f} MB present, not even the header is whole; "
-            "export or download it again"
-        ) from error
-    except ValueError as error:
-        raise InputError(f"{path}: not a readable GGUF file ({error}); export or download it again") from error
-    if present < header.expected_bytes:
-        raise InputError(
-            f"{path}: truncated: {present / 1e6:.2f} MB present, {header.expected_bytes / 1e6:.2f} MB expected; "
-            "export or download it again"
-        )
-    return header
-
-
-class _Cursor:
-    """A place in the file's bytes that moves on with each value read; past the end it raises EOFError."""
-
-    def __init__(self, data: mmap.mmap) -> None:
-        self.data, self.size, self.at = data, len(data), 0
-
-    def take(self, size: int) -> bytes:
-        start, self.at = self.at, self.at + size
-        if self.at > self.size:
-            raise EOFError
-        return self.data[start : self.at]
-
-    def unpack(self, layout: str) -> tuple[Any, ...]:
-        try:
-            size = struct.calcsize(f"<{layout}")
-        except (struct.error, OverflowError) as error:
-            raise ValueError("a length in its header is absurd") from error
-        return struct.unpack(f"<{layout}", self.take(size))
-
-    def string(self) -> str:
-        return self.take(int.from_bytes(self.take(8), "little")).decode("utf-8", "replace")
-
-    def value(self, kind: int) -> Any:
-        if kind == _STRING:
-            return self.string()
-        if kind == _ARRAY:
-            item, count = self.unpack("IQ")
-            if item in _SCALARS:
-                return list(self.unpack(f"{count}{_SCALARS[item]}"))
-            return [self.value(item) for _ in range(count)]
-        if kind not in _SCALARS:
-            raise ValueError(f"value type {kind} in its header")
-        return self.unpack(_SCALARS[kind])[0]
-
-
-def _read_header(cursor: _Cursor) -> GgufHeader:
-    if cursor.take(4) != MAGIC:
-        raise ValueError("it does not begin with GGUF")
-    version, tensor_count, key_count = cursor.unpack("IQQ")
-    if version not in VERSIONS:
-        raise ValueError(f"version {version}, known are {VERSIONS}")
-    metadata = {}
-    for _ in range(key_count):
-        key = cursor.string()
-        metadata[key] = cursor.value(cursor.unpack("I")[0])
-    tensors, end = {}, 0
-    for _ in range(tensor_count):
-        name = cursor.string()
-        shape = cursor.unpack(f"{cursor.unpack('I')[0]}Q")
-        kind, offset = cursor.unpack("IQ")
-        tensors[name] = (shape, kind)
-        end = max(end, offset + _tensor_bytes(shape, kind))
-    alignment = int(metadata.get("general.alignment", 32)) or 32
-    data_start = -(-cursor.at // alignment) * alignment
-    return GgufHeader(version, metadata, tensors, data_start + end)
-
-
-def _tensor_bytes(shape: Sequence[int], kind: int) -> int:
-    try:
-        block, size = GGML_QUANT_SIZES[GGMLQuantizationType(kind)]
-    except ValueError:
-        return 0  # a type newer than our table: its length is llama.cpp's to judge
-    return int(math.prod(shape) // block * size)
-
-
-def _special_tokens(header: GgufHeader) -> list[str]:
-    tokens: list[str] = header.metadata.get("tokenizer.ggml.tokens", [])
-    types: list[int] = header.metadata.get("tokenizer.ggml.token_type", [])
-    return [token for token, kind in zip(tokens, types, strict=False) if kind in (CONTROL, USER_DEFINED)]
 
 
 class LlamaCppEngine:
@@ -172,8 +42,8 @@ class LlamaCppEngine:
         self.context = min(context, int(header.metadata.get(f"{architecture}.context_length", context)))
         self._vocabulary = len(header.metadata["tokenizer.ggml.tokens"])
         self._stop = int(header.metadata.get("tokenizer.ggml.eos_token_id", 0))
-        self._key = secrets.token_hex(16)  # the server listens on loopback; no other program may use it
-        self._server: Any = _start_server(Path(path), threads or _cores(), self.context, self._key, exact)
+        threads = threads or _cores()
+        self._server: LlamaCppServer | None = LlamaCppServer(Path(path), threads, self.context, exact)
 
     def generate(
         self, prompts: Sequence[str], *, max_tokens: int = 128, grammar: Grammars = None, tick: Tick | None = None
@@ -204,30 +74,11 @@ class LlamaCppEngine:
 
     def stream(self, prompt: str, *, max_tokens: int = 128, grammar: str | None = None) -> Iterator[str]:
         """Yield the answer in pieces, whole characters only. Closing the iterator stops the generation."""
-        request = self._request(self.tokenize(prompt), max_tokens, grammar=grammar, stream=True)
-        server = self._running()
-        pieces: queue.Queue[dict[str, Any] | None] = queue.Queue()
-        closed = threading.Event()
-
-        def on_piece(piece: dict[str, Any]) -> bool:
-            pieces.put(piece)
-            return closed.is_set()  # True tells llama.cpp to stop
-
-        def work() -> None:
-            try:
-                server.handle_completions(request, on_piece)
-            finally:
-                pieces.put(None)  # else the reader would wait forever
-
-        with ThreadPoolExecutor(1) as pool:
-            done = pool.submit(work)
-            try:
-                while (piece := pieces.get()) is not None:
-                    if text := self._checked(piece)["choices"][0]["text"]:
-                        yield text
-            finally:
-                closed.set()
-            done.result()
+        request = self._request(self.tokenize(prompt), max_tokens, grammar=grammar)
+        with closing(self._running().stream("/v1/completions", request)) as pieces:
+            for piece in pieces:
+                if text := piece["choices"][0]["text"]:
+                    yield text
 
     def logprobs(self, prompt: str, completion: str) -> list[float]:
         """Natural-log probability of each token of `completion` after `prompt`; the two are tokenized apart.
@@ -257,27 +108,21 @@ class LlamaCppEngine:
     def tokenize(self, text: str) -> list[int]:
         """llama.cpp's own token ids of `text`: special tokens recognised, nothing added in front or behind."""
         body = {"content": text, "add_special": False, "parse_special": True}
-        # http.client and not urllib: a proxy set in the environment must never see loopback requests
-        address = self._running().listening_address.removeprefix("http://")
-        connection = http.client.HTTPConnection(address, timeout=60)
-        try:
-            headers = {"Content-Type": "application/json", "Authorization": f"Bearer {self._key}"}
-            connection.request("POST", "/tokenize", json.dumps(body), headers)
-            return cast(list[int], self._checked(json.load(connection.getresponse()))["tokens"])
-        finally:
-            connection.close()
+        return cast(list[int], self._running().post("/tokenize", body)["tokens"])
 
     def close(self) -> None:
         """Stop the server and free the model. A second call does nothing."""
+        if self._server is not None:
+            self._server.close()
         self._server = None
 
-    def _running(self) -> Any:
+    def _running(self) -> LlamaCppServer:
         if self._server is None:
             raise InputError(f"{self.uri}: this engine was closed; open it again")
         return self._server
 
     def _complete(self, tokens: list[int], max_tokens: int, **more: Any) -> dict[str, Any]:
-        return self._checked(self._running().handle_completions(self._request(tokens, max_tokens, **more)))
+        return self._running().post("/v1/completions", self._request(tokens, max_tokens, **more))
 
     def _request(self, tokens: list[int], max_tokens: int, **more: Any) -> dict[str, Any]:
         if max_tokens < 1:
@@ -287,10 +132,11 @@ class LlamaCppEngine:
         request = {"prompt": tokens, "max_tokens": max_tokens, **greedy, **more}
         return {key: value for key, value in request.items() if value is not None}
 
-    def _checked(self, reply: dict[str, Any]) -> dict[str, Any]:
-        if error := reply.get("error"):
-            raise InputError(f"{self.uri}: llama.cpp refused the request: {error.get('message', error)}")
-        return reply
+
+def _special_tokens(header: GgufHeader) -> list[str]:
+    tokens: list[str] = header.metadata.get("tokenizer.ggml.tokens", [])
+    types: list[int] = header.metadata.get("tokenizer.ggml.token_type", [])
+    return [token for token, kind in zip(tokens, types, strict=False) if kind in (CONTROL, USER_DEFINED)]
 
 
 def _reported(reply: dict[str, Any]) -> list[dict[str, Any]]:
@@ -301,26 +147,3 @@ def _reported(reply: dict[str, Any]) -> list[dict[str, Any]]:
 
 def _cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
-def _start_server(path: Path, threads: int, context: int, key: str, exact: bool) -> Any:
-    try:
-        import xllamacpp  # type: ignore[import-untyped, unused-ignore]
-    except ImportError as error:
-        raise EnvironmentLacks("llama.cpp is not installed; run: pip install xllamacpp") from error
-    params = xllamacpp.CommonParams()
-    params.verbosity = -1  # nothing on the user's terminal
-    params.model.path = str(path)
-    params.n_ctx, params.n_parallel = context, 1
-    params.cpuparams.n_threads = params.cpuparams_batch.n_threads = threads
-    params.n_threads_http = 1
-    params.api_keys = [key]
-    params.ui = params.endpoint_slots = params.fit_params = False
-    params.cache_ram_mib, params.cache_idle_slots = 0, False  # else finished prompts pile up to 8 GB
-    if exact:
-        params.cache_type_k = params.cache_type_v = xllamacpp.ggml_type.GGML_TYPE_F32
-        params.flash_attn_type = xllamacpp.llama_flash_attn_type.LLAMA_FLASH_ATTN_TYPE_DISABLED
-    try:
-        return xllamacpp.Server(params)
-    except Exception as error:
-        raise InputError(f"{path}: llama.cpp cannot load this file ({error}); export or download it again") from error

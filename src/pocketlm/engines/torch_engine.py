@@ -21,7 +21,8 @@ from pocketlm.engines import shared_prefix
 from pocketlm.engines.base import Generation, Grammars, Tick, grammar_of
 from pocketlm.models.load import load_model, load_tokenizer, template_of
 
-BATCH = 48
+TOKENS = 24_000  # whose keys and values exist at the same time: a gigabyte for SmolLM2-135M
+FINISHED = 0.25  # share of finished rows at which a batch is made smaller; doing so copies the keys and values
 
 
 class TorchEngine:
@@ -53,18 +54,15 @@ class TorchEngine:
         """Greedy answers, in the order of the prompts."""
         ids = [self.tokenize(prompt) for prompt in prompts]
         shared = _common_prefix(ids)
-        order = sorted(range(len(ids)), key=lambda i: len(ids[i]))
         answers: dict[int, Generation] = {}
         with torch.inference_mode():
-            for start in range(0, len(order), BATCH):
-                rows = order[start : start + BATCH]
+            for rows in _batches([len(tokens) - shared + max_tokens for tokens in ids]):
                 began = time.perf_counter()
-                done = _decode(self, [ids[i] for i in rows], shared, max_tokens, [grammar_of(grammar, i) for i in rows])
+                grammars = [grammar_of(grammar, i) for i in rows]
+                done = _decode(self, [ids[i] for i in rows], shared, max_tokens, grammars, tick)
                 seconds = (time.perf_counter() - began) / len(rows)
                 for i, (tokens, logprob) in zip(rows, done, strict=True):
                     answers[i] = self._generation(tokens, logprob, seconds)
-                if tick:
-                    tick(len(rows))
         return [answers[i] for i in range(len(prompts))]
 
     def stream(self, prompt: str, *, max_tokens: int = 128, grammar: str | None = None) -> Iterator[str]:
@@ -73,7 +71,7 @@ class TorchEngine:
         tokens: list[int] = []
         shown = ""
         with torch.inference_mode():
-            for token, _ in _steps(self, [ids], 0, max_tokens, [grammar]):
+            for _, token, _ in _steps(self, [ids], 0, max_tokens, [grammar]):
                 tokens.append(int(token[0]))
                 text = self._text(tokens)
                 if not text.endswith("\ufffd") and len(text) > len(shown):
@@ -128,65 +126,86 @@ class TorchEngine:
         return Generation(self._text(tokens), len(tokens), stopped, logprob, seconds)
 
 
+def _batches(lengths: Sequence[int]) -> Iterator[list[int]]:
+    """Indices of rows of like length, the shorter first, whose padded tokens fit the budget (or one longer row)."""
+    rows: list[int] = []
+    for index in sorted(range(len(lengths)), key=lambda i: lengths[i]):
+        if rows and (len(rows) + 1) * lengths[index] > TOKENS:
+            yield rows
+            rows = []
+        rows = [*rows, index]
+    if rows:
+        yield rows
+
+
 def _decode(
-    engine: TorchEngine, ids: list[list[int]], shared: int, max_tokens: int, grammars: Sequence[str | None]
-) -> list[tuple[list[int], float]]:
+    engine: TorchEngine, ids: list[list[int]], shared: int, max_tokens: int, grammars: Sequence[str | None],
+    tick: Tick | None,
+) -> list[tuple[list[int], float]]:  # fmt: skip
     """Tokens (the stop token included) and summed log-probability of each row."""
     tokens: list[list[int]] = [[] for _ in ids]
     total = [0.0] * len(ids)
-    open_rows = [True] * len(ids)
-    for chosen, logprob in _steps(engine, ids, shared, max_tokens, grammars):
-        for row, (token, value) in enumerate(zip(chosen.tolist(), logprob.tolist(), strict=True)):
-            if open_rows[row]:
+    waiting = len(ids)
+    for rows, chosen, logprob in _steps(engine, ids, shared, max_tokens, grammars):
+        for row, token, value in zip(rows, chosen.tolist(), logprob.tolist(), strict=True):
+            if not tokens[row] or tokens[row][-1] != engine._stop:
                 tokens[row].append(token)
                 total[row] += value
-                open_rows[row] = token != engine._stop
-        if not any(open_rows):
-            break
+        before, waiting = waiting, sum(answer[-1] != engine._stop for answer in tokens)
+        if tick and before > waiting:
+            tick(before - waiting)
+    if tick and waiting:
+        tick(waiting)
     return list(zip(tokens, total, strict=True))
 
 
 def _steps(
     engine: TorchEngine, ids: list[list[int]], shared: int, max_tokens: int, grammars: Sequence[str | None]
-) -> Iterator[tuple[Tensor, Tensor]]:
-    """Yield (token, log-probability), each (rows,), a step; ends when every row has written the stop token.
+) -> Iterator[tuple[list[int], Tensor, Tensor]]:
+    """Yield (indices of rows, their tokens, the tokens' log-probabilities) a step, until every row has written the stop token.
 
-    Rows are padded on the left, behind the shared prefix; positions skip the padding.
+    Rows are padded on the left, behind the shared prefix; positions skip the padding. A finished row stays for a while,
+    its tokens mean nothing.
     """
-    model, rows, stop = engine.model, len(ids), engine._stop
+    model, stop = engine.model, engine._stop
     keys, values = _run_prefix(model, ids[0][:shared])
-    longest = max(map(len, ids)) - shared
-    feed = torch.full((rows, longest), stop)
-    real = torch.zeros((rows, longest), dtype=torch.bool)
-    for row, tokens in enumerate(ids):
-        own = tokens[shared:]
-        feed[row, longest - len(own) :] = torch.tensor(own)
-        real[row, longest - len(own) :] = True
+    feed, real = _pad_left([tokens[shared:] for tokens in ids], stop)
     place = shared + (real.cumsum(1) - 1).clamp_(min=0)
     matchers = [engine.matcher(grammar) for grammar in grammars if grammar]
-    finished = torch.zeros(rows, dtype=torch.bool)
-    cache = None
+    rows, finished, cache = torch.arange(len(ids)), torch.zeros(len(ids), dtype=torch.bool), None
     shared_prefix.use(model)
     for _ in range(max_tokens):
-        step = feed.shape[1]
         out = model(
-            input_ids=feed, position_ids=place[:, -step:], past_key_values=cache, use_cache=True, logits_to_keep=1,
-            shared=shared_prefix.Shared(keys, values, place, real),
+            input_ids=feed, position_ids=place[:, -feed.shape[1] :], past_key_values=cache, use_cache=True,
+            logits_to_keep=1, shared=shared_prefix.Shared(keys, values, place, real),
         )  # fmt: skip
-        cache = out.past_key_values
-        scores = out.logits[:, -1].float().log_softmax(-1)
-        if matchers:
-            _forbid(scores, matchers, stop, finished)
-        chosen = scores.argmax(-1)
-        yield chosen, scores.gather(1, chosen[:, None])[:, 0]
+        cache, logits = out.past_key_values, out.logits[:, -1].float()
+        scores = logits.log_softmax(-1) if not matchers else _allowed(logits.log_softmax(-1), matchers, stop, finished)
+        logprob, chosen = scores.max(-1)
+        yield rows.tolist(), chosen, logprob
         finished |= chosen == stop
         if finished.all():
             return
         for matcher, token in zip(matchers, chosen.tolist(), strict=False):
             if not matcher.is_stopped():
                 matcher.consume_token(token)
+        if finished.float().mean() >= FINISHED:
+            kept = (~finished).nonzero()[:, 0]
+            cache.batch_select_indices(kept)
+            rows, chosen, place, real, finished = (x[kept] for x in (rows, chosen, place, real, finished))
+            matchers = [matchers[i] for i in kept.tolist()] if matchers else []
         feed, place = chosen[:, None], torch.cat([place, place[:, -1:] + 1], dim=1)
-        real = torch.cat([real, real.new_ones((rows, 1))], dim=1)
+        real = torch.cat([real, real.new_ones((len(rows), 1))], dim=1)
+
+
+def _pad_left(ids: Sequence[Sequence[int]], filler: int) -> tuple[Tensor, Tensor]:
+    """Token ids (rows, longest), and which of them are real."""
+    longest = max(map(len, ids))
+    tokens, real = torch.full((len(ids), longest), filler), torch.zeros((len(ids), longest), dtype=torch.bool)
+    for row, own in enumerate(ids):
+        tokens[row, longest - len(own) :] = torch.tensor(own)
+        real[row, longest - len(own) :] = True
+    return tokens, real
 
 
 def _run_prefix(model: Any, ids: list[int]) -> tuple[list[Tensor], list[Tensor]]:
@@ -196,8 +215,8 @@ def _run_prefix(model: Any, ids: list[int]) -> tuple[list[Tensor], list[Tensor]]
     return [layer.keys[0, :, : len(ids)] for layer in layers], [layer.values[0, :, : len(ids)] for layer in layers]
 
 
-def _forbid(scores: Tensor, matchers: list[Any], stop: int, finished: Tensor) -> None:
-    """Set the score of every token the grammar does not allow to minus infinity, in place.
+def _allowed(scores: Tensor, matchers: list[Any], stop: int, finished: Tensor) -> Tensor:
+    """The scores, changed in place: minus infinity for every token that the row's grammar does not allow.
 
     Where the grammar is at its end only the stop token is left. The best token is tried first: a mask over the whole
     vocabulary costs milliseconds, and a tuned model seldom needs it. The masks that are needed are made on all cores.
@@ -218,6 +237,7 @@ def _forbid(scores: Tensor, matchers: list[Any], stop: int, finished: Tensor) ->
     for _, row in wanted:
         allowed = np.unpackbits(bits[row].view(np.uint8), bitorder="little")[: scores.shape[1]]
         scores[row].masked_fill_(torch.from_numpy(allowed == 0), -torch.inf)
+    return scores
 
 
 @cache

@@ -15,7 +15,7 @@ from pocketlm.tasks.call import CallRow, CallTask, RowScore
 from pocketlm.tasks.template import TEMPLATES
 
 RESAMPLES = 2000
-BLOCK = 48  # rows asked for at a time under a grammar
+FEW = 24  # rows asked freely, to see whether the others should be
 
 
 @dataclass(frozen=True)
@@ -108,24 +108,25 @@ def _constrained(
     """Greedy answers under the grammar, asked for freely where that gives the same.
 
     A grammar costs more than the model itself, and a tuned model seldom needs it: a free answer that is legal is the
-    constrained one. After a block in which most were not, the grammar comes first.
+    constrained one. Where most of a few free answers are not, the rest are asked under the grammar at once.
     """
     template = TEMPLATES[engine.template]
-    answers: list[Generation] = []
-    free = True
-    for start in range(0, len(rows), BLOCK):
-        block = range(start, min(start + BLOCK, len(rows)))
-        found = engine.generate([prompts[i] for i in block], max_tokens=max_tokens) if free else []
-        legal = [task.is_legal(rows[i], answer.text, template) for i, answer in zip(block, found, strict=False)]
-        again = [i for i in block if not free or not legal[i - start]]
-        grammars = [task.grammar(template, rows[i]) for i in again]
-        asked = [prompts[i] for i in again]
-        bound = engine.generate(asked, max_tokens=max_tokens, grammar=grammars) if again else []
-        replaced = dict(zip(again, bound, strict=True))
-        answers += [replaced[i] if i in replaced else found[i - start] for i in block]
-        free = free and 2 * len(again) < len(block)
-        tick(len(block))
-    return answers
+    answers: dict[int, Generation] = {}
+
+    def ask(indices: Sequence[int], free: bool, tick: Tick | None) -> None:
+        if not indices:
+            return
+        grammars = None if free else [task.grammar(template, rows[i]) for i in indices]
+        found = engine.generate([prompts[i] for i in indices], max_tokens=max_tokens, grammar=grammars, tick=tick)
+        for i, answer in zip(indices, found, strict=True):
+            if not free or task.is_legal(rows[i], answer.text, template):
+                answers[i] = answer
+
+    few, rest = range(min(FEW, len(rows))), range(FEW, len(rows))
+    ask(few, True, tick)
+    ask(rest, 2 * len(answers) > len(few), tick)
+    ask([i for i in range(len(rows)) if i not in answers], False, None)
+    return [answers[i] for i in range(len(rows))]
 
 
 def summarize(engine: str, settings: dict[str, Any], rows: list[RowResult], seconds: float) -> Report:

@@ -27,9 +27,6 @@ from numpy.typing import NDArray
 
 from pocketlm.core.errors import InputError
 from pocketlm.core.files import atomic_path, read_json
-from pocketlm.engines.llamacpp import GgufHeader, check_gguf
-
-__all__ = ["FAMILIES", "PRECISIONS", "GgufHeader", "GgufInfo", "check_gguf", "export_gguf"]
 
 PRECISIONS = {
     "f32": (Kind.F32, LlamaFileType.ALL_F32),

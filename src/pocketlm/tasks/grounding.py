@@ -3,6 +3,8 @@
 - Free strings: where every row copies them from its request, a model can only copy.
 - Integers and the constants of enums: where rows say them ("thirteen", "25", "WhatsApp"), a model can only use what was
   said. What rows used without saying it ("half an hour" for 30) stays allowed.
+- Optional arguments whose constants every row gives where it says them (mode, in "walking directions") may not be left
+  out there.
 
 It narrows the tools' schemas to one request, so one grammar serves every engine.
 """
@@ -20,7 +22,7 @@ from pocketlm.tasks.tools import Call, Schema, Tool, ToolSet
 
 ENOUGH = 20  # rows that must have an integer argument before anything is learnt of it
 MOSTLY = 0.7  # share of them that must say it
-ENOUGH_OF_ONE = 5  # rows that must have a constant, all saying it
+ENOUGH_OF_ONE = 5  # rows that must have a constant and say it, without one that does only one of the two
 
 
 @dataclass(frozen=True)
@@ -31,16 +33,19 @@ class Grounding:
         copied: free strings are stretches of the request.
         unsaid: "function.argument" -> the values that may stand without being said; others must be said. Arguments that
             are not listed are free.
+        given: each "function.argument" that may not be left out where one of its constants is said.
     """
 
     copied: bool = False
     unsaid: dict[str, list[Value]] = field(default_factory=dict)
+    given: list[str] = field(default_factory=list)
 
     @classmethod
     def learn(cls, examples: Iterable[tuple[str, Sequence[Call]]], tools: ToolSet) -> Grounding:
         """From requests and their right calls."""
         copies: list[bool] = []
         seen: dict[str, list[tuple[Value, bool]]] = defaultdict(list)
+        heard: dict[str, list[bool]] = defaultdict(list)  # of each constant said, whether it was given
         for request, calls in examples:
             copies += _copies(calls, request, tools)
             numbers = numbers_said(request)
@@ -48,12 +53,15 @@ class Grounding:
                 for key, value in call.arguments.items():
                     if _is_closed(tools[call.name].properties.get(key, {})):
                         seen[f"{call.name}.{key}"].append((value, _is_said(value, request, numbers)))
+                for key, constant in _options_said(tools[call.name], request):
+                    heard[f"{call.name}.{key}"].append(call.arguments.get(key) == constant)
         unsaid = {path: found for path, values in seen.items() if (found := _unsaid(values)) is not None}
-        return cls(bool(copies) and all(copies), unsaid)
+        given = sorted(path for path, flags in heard.items() if len(flags) >= ENOUGH_OF_ONE and all(flags))
+        return cls(bool(copies) and all(copies), unsaid, given)
 
     def bind(self, tools: ToolSet, request: str) -> ToolSet:
         """The tools with their schemas narrowed to what this request says."""
-        if not self.unsaid:
+        if not self.unsaid and not self.given:
             return tools
         numbers = numbers_said(request)
         return ToolSet([self._narrowed(tool, request, numbers) for tool in tools])
@@ -72,7 +80,7 @@ class Grounding:
     @classmethod
     def from_json(cls, value: Mapping[str, Any]) -> Grounding:
         """The inverse of `to_json`; nothing is learnt from an empty value."""
-        return cls(bool(value.get("copied")), dict(value.get("unsaid", {})))
+        return cls(bool(value.get("copied")), dict(value.get("unsaid", {})), list(value.get("given", [])))
 
     def _narrowed(self, tool: Tool, request: str, numbers: set[int]) -> Tool:
         properties = dict(tool.properties)
@@ -86,13 +94,27 @@ class Grounding:
                 properties[key] = {"enum": allowed if "enum" in schema else sorted(allowed)}
             elif key not in tool.required:
                 del properties[key]
-        return replace(tool, parameters={**tool.parameters, "properties": properties})
+        due: dict[str, list[str]] = defaultdict(list)
+        for key, constant in _options_said(tool, request):
+            if f"{tool.name}.{key}" in self.given:
+                due[key].append(constant)
+        properties |= {key: {"enum": constants} for key, constants in due.items()}
+        return replace(
+            tool, parameters={**tool.parameters, "properties": properties, "required": [*tool.required, *due]}
+        )
 
 
 def _is_closed(schema: Schema) -> bool:
     """Whether values are integers or the strings of an enum."""
     constants = schema.get("enum")
     return schema.get("type") == "integer" if constants is None else all(isinstance(value, str) for value in constants)
+
+
+def _options_said(tool: Tool, request: str) -> Iterator[tuple[str, str]]:
+    """The (argument, constant) pairs of a tool's optional enums that a request says as they are."""
+    for key, schema in tool.properties.items():
+        if key not in tool.required and _is_closed(schema):
+            yield from ((key, value) for value in schema.get("enum", ()) if _is_said(value, request, set()))
 
 
 def _unsaid(values: Sequence[tuple[Value, bool]]) -> list[Value] | None:

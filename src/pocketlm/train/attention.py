@@ -15,7 +15,7 @@ from torch import Tensor
 from torch.nn import functional
 from transformers import AttentionInterface, AttentionMaskInterface
 
-from pocketlm.train.batches import Batch
+from pocketlm.train.batches import Batch, Layout, make_layout
 
 NAME = "pocketlm_packed"
 
@@ -23,7 +23,7 @@ NAME = "pocketlm_packed"
 def packed_attention(
     module: Any, query: Tensor, key: Tensor, value: Tensor, mask: None, *, scaling: float, batch: Batch, **_: Any
 ) -> tuple[Tensor, None]:
-    """One layer's attention.
+    """One layer's attention, as transformers calls it.
 
     Args:
         query: (1, heads, tokens, head width); key and value with their own number of heads.
@@ -32,24 +32,37 @@ def packed_attention(
     Returns:
         (1, tokens, heads, head width), and no weights.
     """
-    shared, heads, width = batch.prefix, query.shape[1], query.shape[3]
-    front = (key[0, :, :shared], value[0, :, :shared]) if shared else None
-    parts = []
-    if shared:
-        first = functional.scaled_dot_product_attention(
-            query[:, :, :shared], key[:, :, :shared], value[:, :, :shared],
-            is_causal=True, scale=scaling, enable_gqa=True,
-        )  # fmt: skip
-        parts.append(first[0].transpose(0, 1).flatten(0, 1))
-    tokens = [(x.transpose(1, 2)[0], x.shape[1]) for x in (query * scaling, key, value)]
-    for index, group in enumerate(batch.groups):
-        q, k, v = (_lay_out(x[group.start : group.end], batch, index, count) for x, count in tokens)
-        parts.append(_lay_back(_attend(q, k, v, front), batch, index))
-    return torch.cat(parts).view(1, -1, heads, width), None
+    qkv = torch.cat([query, key, value], dim=1)[0].transpose(0, 1).contiguous()
+    return attend(qkv, batch, query.shape[1], scaling)[None], None
+
+
+def attend(qkv: Tensor, batch: Batch, heads: int, scaling: float) -> Tensor:
+    """Attention of a whole batch.
+
+    Args:
+        qkv: (tokens, heads + kv heads + kv heads, head width): query, key and value.
+
+    Returns:
+        (tokens, heads, head width).
+    """
+    tokens, all_heads, width = qkv.shape
+    layout = _layout(batch, heads, (all_heads - heads) // 2)
+    laid: Tensor = _Take.apply(qkv.view(-1, width), layout.take, layout.back, None)  # type: ignore[no-untyped-call]
+    parts = [part.view(*shape, width) for part, shape in zip(laid.split(layout.sizes), layout.shapes, strict=True)]
+    front, out = None, []
+    for q, k, v in zip(parts[::3], parts[1::3], parts[2::3], strict=True):
+        if batch.prefix and front is None:
+            front = (k[0] * scaling, v[0])
+            mixed = functional.scaled_dot_product_attention(q, k, v, is_causal=True, scale=scaling, enable_gqa=True)
+        else:
+            mixed = _attend(q, k, v, front, scaling)
+        out.append(mixed.reshape(-1, width))
+    back: Tensor = _Take.apply(torch.cat(out), layout.out_take, layout.out_back, layout.blank)  # type: ignore[no-untyped-call]
+    return back.view(tokens, heads, width)
 
 
 class _Take(torch.autograd.Function):
-    """Rows of a matrix in another order. `back` undoes it; rows that no one takes from get no gradient."""
+    """Rows of a matrix in another order. `back` undoes it; rows that no one takes from (`blank`) get no gradient."""
 
     @staticmethod
     def forward(ctx: Any, x: Tensor, take: Tensor, back: Tensor, blank: Tensor | None) -> Tensor:
@@ -63,45 +76,23 @@ class _Take(torch.autograd.Function):
         return grad if blank is None else grad.index_fill_(0, blank, 0.0), None, None, None
 
 
-def _lay_out(x: Tensor, batch: Batch, index: int, heads: int) -> Tensor:
-    """(tokens of a group, heads, width) -> (rows, heads, length, width)."""
-    group = batch.groups[index]
-    take, back, _ = _layout(batch, index, heads)
-    laid: Tensor = _Take.apply(x.reshape(-1, x.shape[-1]), take, back, None)  # type: ignore[no-untyped-call]
-    return laid.view(group.rows, heads, group.length, x.shape[-1])
-
-
-def _lay_back(x: Tensor, batch: Batch, index: int) -> Tensor:
-    """(rows, heads, length, width) -> (tokens of the group * heads, width)."""
-    take, back, blank = _layout(batch, index, x.shape[1])
-    out: Tensor = _Take.apply(x.flatten(0, 2), back, take, blank)  # type: ignore[no-untyped-call]
-    return out
-
-
-def _layout(batch: Batch, index: int, heads: int) -> tuple[Tensor, Tensor, Tensor]:
-    """A group's `take`, `back` and `blank` for vectors of single heads instead of tokens; the same in every layer."""
-    key = (index, heads)
+def _layout(batch: Batch, heads: int, kv: int) -> Layout:
+    """Made once for a batch: it is the same in every layer."""
+    key = (heads, kv)
     if key not in batch.layouts:
-        group = batch.groups[index]
-        head = torch.arange(heads, device=group.take.device)
-        row, place = group.back // group.length, group.back % group.length
-        take = group.take.view(group.rows, 1, -1) * heads + head[:, None]  # (rows, heads, length)
-        back = (row[:, None] * heads + head) * group.length + place[:, None]  # (tokens, heads)
-        row, place = group.blank // group.length, group.blank % group.length
-        blank = (row[:, None] * heads + head) * group.length + place[:, None]
-        batch.layouts[key] = take.flatten(), back.flatten(), blank.flatten()
+        batch.layouts[key] = make_layout(batch, heads, kv)
     return batch.layouts[key]
 
 
-def _attend(q: Tensor, k: Tensor, v: Tensor, front: tuple[Tensor, Tensor] | None) -> Tensor:
+def _attend(q: Tensor, k: Tensor, v: Tensor, front: tuple[Tensor, Tensor] | None, scaling: float) -> Tensor:
     """Causal attention of rows to their own tokens and to one prefix, in plain products.
 
     The fused kernel of torch's CPU backend takes five times as long on many short rows in bf16, nearly all of it in
     its backward.
 
     Args:
-        q: (rows, heads, length, width), already scaled; k and v with their own number of heads.
-        front: keys and values of the prefix, each (kv heads, prefix, width).
+        q: (rows, heads, length, width); k and v with their own number of heads.
+        front: scaled keys, and values, of the prefix, each (kv heads, prefix, width).
 
     Returns:
         (rows, heads, length, width).
@@ -109,10 +100,10 @@ def _attend(q: Tensor, k: Tensor, v: Tensor, front: tuple[Tensor, Tensor] | None
     rows, heads, length, width = q.shape
     kv = k.shape[1]
     queries = heads // kv * length  # a kv head's queries in a row
-    q = q.reshape(rows, kv, queries, width)
+    q = q.view(rows, kv, queries, width)
     later = q.new_full((length, length), -torch.inf).triu(1)  # (length, length) added to the scores
     own = torch.baddbmm(
-        later.repeat(heads // kv, 1)[None], q.flatten(0, 1), k.flatten(0, 1).transpose(1, 2)
+        later.repeat(heads // kv, 1)[None], q.flatten(0, 1), k.flatten(0, 1).transpose(1, 2), alpha=scaling
     )  # (rows * kv, queries, length)
     if front is None:
         return torch.bmm(own.softmax(-1), v.flatten(0, 1)).view(rows, heads, length, width)

@@ -10,21 +10,33 @@ from collections.abc import Callable
 import torch
 
 TRIM_THRESHOLD, TOP_PAD, MMAP_MAX = -1, -2, -4  # mallopt's names, from glibc's malloc.h
+HUGEPAGE, PAGE = 14, 2 << 20  # madvise's name for pages of 2 MB, from Linux's mman.h
+RESERVE = 1900 << 20  # bytes of addresses for training; from 2 GB on glibc would return them
 
 
 def keep_freed_memory() -> None:
-    """Let the process keep what it frees: the next step's tensors then need no fresh pages, which the system zeroes.
+    """Let the process keep what it frees, in large pages: the next step's tensors then need no fresh pages.
 
-    glibc gives every tensor over some megabytes its own mapping and returns it at once; a product into fresh memory
-    took twice as long as into used memory here. Other C libraries are left as they are.
+    glibc gives every tensor over some megabytes its own mapping and returns it at once; a product into fresh memory took
+    twice as long as into used memory here. Large pages made a training step 8 % faster: fewer addresses to look up. To
+    be called once the model is loaded: what loading frees would be holes that scatter training's memory (30 % slower
+    after 400 steps). Other C libraries are left as they are.
     """
     if sys.platform != "linux":
         return
-    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
-    if mallopt is not None:
-        mallopt(MMAP_MAX, 0)
-        mallopt(TRIM_THRESHOLD, 2**31 - 1)
-        mallopt(TOP_PAD, 64 << 20)
+    libc = ctypes.CDLL(None)
+    if not all(hasattr(libc, name) for name in ("mallopt", "madvise")):
+        return
+    libc.malloc.argtypes, libc.malloc.restype = [ctypes.c_size_t], ctypes.c_void_p
+    libc.free.argtypes = [ctypes.c_void_p]
+    libc.madvise.argtypes = [ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int]
+    libc.mallopt(MMAP_MAX, 0)
+    libc.mallopt(TRIM_THRESHOLD, 2**31 - 1)
+    libc.mallopt(TOP_PAD, 64 << 20)
+    if reserve := libc.malloc(RESERVE):  # larger than any hole, so it moves the end of the heap
+        start = -(-reserve // PAGE) * PAGE
+        libc.madvise(start, reserve + RESERVE - start, HUGEPAGE)
+        libc.free(reserve)
 
 
 def choose_compute(setting: str) -> str:

@@ -1,11 +1,11 @@
-"""The parts of a block between its large products, each as one autograd node.
+"""A decoder block of Llama's kind as two autograd nodes, one before attention and one behind it, and the norm as one.
 
-Left to itself, autograd keeps every intermediate of a norm or a gated MLP and walks through memory once for each small
-operation; on CPUs that takes longer than the products. Here a norm keeps its input and one number a token, an MLP its
-input and one low-rank product.
+Left to itself, autograd keeps every intermediate of a block and walks through memory once for each small operation; on
+CPUs that takes longer than the large products. Here the gradients are written out, products of one input are stacked,
+and what is read before the next block runs lives in memory that stays in the cache.
 
-A module is replaced only where ours gives what it gives on a random probe, so that an architecture with a norm or gate
-of its own simply keeps it.
+A module is replaced only where ours gives what it gives on a random probe, so that an architecture with a norm, gate or
+rotation of its own simply keeps it.
 """
 
 from __future__ import annotations
@@ -16,7 +16,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from pocketlm.train.lora import LoraLinear
+from pocketlm.train.attention import attend
+from pocketlm.train.batches import Batch, Example, make_batch
+from pocketlm.train.lora import LoraStack, can_stack
 
 
 def scratch(name: str, like: Tensor, dtype: torch.dtype | None = None, width: int | None = None) -> Tensor:
@@ -42,27 +44,8 @@ def _warm_fp32(name: str, x: Tensor) -> Tensor:
     return scratch(name, x, torch.float32).copy_(x)
 
 
-class _Norm(torch.autograd.Function):
-    """x / rms(x) * weight with a frozen weight (Zhang and Sennrich 2019, arXiv:1910.07467)."""
-
-    @staticmethod
-    def forward(ctx: Any, x: Tensor, weight: Tensor, epsilon: float) -> Tensor:
-        square = torch.linalg.vector_norm(x, dim=-1, keepdim=True, dtype=torch.float32).square_()
-        inverse = square.div_(x.shape[-1]).add_(epsilon).rsqrt_()  # (..., 1) in fp32
-        ctx.save_for_backward(x, weight, inverse)
-        return torch.empty_like(x).copy_(_warm_fp32("norm", x).mul_(inverse)).mul_(weight)
-
-    @staticmethod
-    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
-        x, weight, inverse = ctx.saved_tensors
-        grad, wide = _warm_fp32("norm grad", grads[0]).mul_(weight), _warm_fp32("norm", x)
-        along = torch.mul(grad, wide, out=scratch("norm product", grad)).sum(-1, keepdim=True)
-        along.mul_(inverse.pow(3)).div_(-x.shape[-1])
-        return torch.empty_like(x).copy_(grad.mul_(inverse).addcmul_(wide, along)), None, None
-
-
 class Norm(nn.Module):
-    """RMS norm over the last dimension; the weight is frozen."""
+    """x / rms(x) * weight over the last dimension, with a frozen weight (Zhang and Sennrich 2019, arXiv:1910.07467)."""
 
     def __init__(self, weight: nn.Parameter, epsilon: float) -> None:
         super().__init__()
@@ -70,101 +53,204 @@ class Norm(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(..., width) -> (..., width)."""
-        out: Tensor = _Norm.apply(x, self.weight, self.epsilon)  # type: ignore[no-untyped-call]
+        out: Tensor = _Norm.apply(x, self)  # type: ignore[no-untyped-call]
         return out
 
+    def normed(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """The result, and 1 / rms (..., 1) in fp32, outside of autograd."""
+        square = torch.linalg.vector_norm(x, dim=-1, keepdim=True, dtype=torch.float32).square_()
+        inverse = square.div_(x.shape[-1]).add_(self.epsilon).rsqrt_()
+        return torch.empty_like(x).copy_(_warm_fp32("norm", x).mul_(inverse)).mul_(self.weight), inverse
 
-class _GatedMlp(torch.autograd.Function):
-    """down(silu(gate(x)) * up(x)) with adapted layers.
+    def backward(self, x: Tensor, inverse: Tensor, grad: Tensor) -> Tensor:
+        """Gradient for x, in fp32 scratch memory."""
+        grad, wide = _warm_fp32("norm grad", grad).mul_(self.weight), _warm_fp32("norm", x)
+        along = torch.mul(grad, wide, out=scratch("norm product", grad)).sum(-1, keepdim=True)
+        along.mul_(inverse.pow(3)).div_(-x.shape[-1])
+        return grad.mul_(inverse).addcmul_(wide, along)
 
-    The two halves are computed again for the backward pass: into memory that is warm, that takes no longer than writing
-    them to fresh memory and reading them back, and it more than halves what a block keeps.
-    """
 
+class _Norm(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, x: Tensor, mlp: GatedMlp, *_: Tensor) -> Tensor:
-        flat = x.reshape(-1, x.shape[-1])
-        gate, up, _low_gate, _low_up = mlp.halves(flat)
-        middle = torch.ops.aten.silu.out(gate, out=gate).mul_(up)
-        out, low_down = mlp.down_proj.product(middle)
-        ctx.save_for_backward(flat, low_down)
-        ctx.mlp = mlp
-        return out.view(x.shape)
+    def forward(ctx: Any, x: Tensor, norm: Norm) -> Tensor:
+        out, inverse = norm.normed(x)
+        ctx.save_for_backward(x, inverse)
+        ctx.norm = norm
+        return out
 
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
-        x, low_down = ctx.saved_tensors
-        mlp, grad = ctx.mlp, grads[0].reshape(x.shape)
-        gate, up, low_gate, low_up = mlp.halves(x)
-        silu = torch.ops.aten.silu.out(gate, out=scratch("silu", gate))
-        middle = torch.mul(silu, up, out=scratch("middle", gate))
-        grad_mid, *grads_down = mlp.down_proj.product_backward(middle, low_down, grad, out=scratch("grad_mid", gate))
-        grad_gate = torch.mul(grad_mid, up, out=up)
-        torch.ops.aten.silu_backward.grad_input(grad_gate, gate, grad_input=grad_gate)
-        grad_up = torch.mul(grad_mid, silu, out=grad_mid)
-        x_gate, *grads_gate = mlp.gate_proj.product_backward(x, low_gate, grad_gate)
-        x_up, *grads_up = mlp.up_proj.product_backward(x, low_up, grad_up, out=scratch("x_up", x))
-        return x_gate.add_(x_up).view(grads[0].shape), None, *grads_gate, *grads_up, *grads_down
+        return torch.empty_like(grads[0]).copy_(ctx.norm.backward(*ctx.saved_tensors, grads[0])), None
 
 
-class GatedMlp(nn.Module):
-    """The MLP of Llama and its kin; the names are theirs, so that adapters keep their place."""
+class Block(nn.Module):
+    """A pre-norm decoder block with rotary positions, grouped attention and a gated MLP; all linear layers adapted.
 
-    def __init__(self, gate_proj: LoraLinear, up_proj: LoraLinear, down_proj: LoraLinear) -> None:
+    It takes the place of a transformers layer and keeps that layer's modules under their names, so that adapters are
+    saved and loaded as before.
+    """
+
+    def __init__(self, layer: Any) -> None:
         super().__init__()
-        self.gate_proj, self.up_proj, self.down_proj = gate_proj, up_proj, down_proj
+        self.self_attn, self.mlp = layer.self_attn, layer.mlp
+        self.input_layernorm = _norm_of(layer.input_layernorm)
+        self.post_attention_layernorm = _norm_of(layer.post_attention_layernorm)
+        attention, mlp = self.self_attn, self.mlp
+        self.qkv = LoraStack([attention.q_proj, attention.k_proj, attention.v_proj])
+        self.output = LoraStack([attention.o_proj])
+        self.halves = LoraStack([mlp.gate_proj, mlp.up_proj])
+        self.down = LoraStack([mlp.down_proj])
+        self.width, self.scaling = attention.head_dim, attention.scaling  # of a head
+        self.heads, self.kv_heads = (stack // self.width for stack in self.qkv.widths[:2])
 
-    def halves(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """gate(x) and up(x) in scratch memory, and their low-rank products; x is (tokens, width)."""
-        width = self.gate_proj.base.out_features
-        gate, low_gate = self.gate_proj.product(x, out=scratch("gate", x, width=width))
-        up, low_up = self.up_proj.product(x, out=scratch("up", x, width=width))
-        return gate, up, low_gate, low_up
+    def forward(
+        self, hidden_states: Tensor, *, position_embeddings: tuple[Tensor, Tensor], batch: Batch, **_: Any
+    ) -> Tensor:
+        """(1, tokens, width) -> (1, tokens, width)."""
+        x = hidden_states[0]
+        half = self.width // 2
+        cos, sin = (table[0, :, None, :half] for table in position_embeddings)  # (tokens, 1, half), for all heads
+        qkv = _BeforeAttention.apply(x, cos, sin, self, *self.qkv.weights)  # type: ignore[no-untyped-call]
+        mixed = attend(qkv, batch, self.heads, self.scaling).flatten(1)
+        weights = (*self.output.weights, *self.halves.weights, *self.down.weights)
+        out: Tensor = _BehindAttention.apply(x, mixed, self, *weights)  # type: ignore[no-untyped-call]
+        return out[None]
 
-    def forward(self, x: Tensor) -> Tensor:
-        """(..., width) -> (..., width)."""
-        layers = (self.gate_proj, self.up_proj, self.down_proj)
-        out: Tensor = _GatedMlp.apply(  # type: ignore[no-untyped-call]
-            x, self, *(weight for layer in layers for weight in (layer.lora_A, layer.lora_B))
+
+class _BeforeAttention(torch.autograd.Function):
+    """Norm, query, key and value, rotation: x (tokens, width) -> (tokens, heads + 2 kv heads, head width)."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, cos: Tensor, sin: Tensor, block: Block, *_: Tensor) -> Tensor:
+        normed, inverse = block.input_layernorm.normed(x)
+        flat, low = block.qkv.product(normed)
+        qkv = flat.view(len(x), -1, block.width)
+        _rotate(qkv[:, : block.heads + block.kv_heads], cos, sin)
+        ctx.save_for_backward(x, normed, inverse, low, cos, sin)
+        ctx.block = block
+        return qkv
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
+        x, normed, inverse, low, cos, sin = ctx.saved_tensors
+        block, grad = ctx.block, grads[0].contiguous()  # ours alone: attention makes it for nobody else
+        _rotate(grad[:, : block.heads + block.kv_heads], cos, -sin)
+        grad_normed, weights = block.qkv.product_backward(normed, low, grad.flatten(1), out=scratch("grad normed", x))
+        grad_x = torch.empty_like(x).copy_(block.input_layernorm.backward(x, inverse, grad_normed))
+        return grad_x, None, None, None, *weights
+
+
+class _BehindAttention(torch.autograd.Function):
+    """x + output product, and to that the gated MLP of its norm: x and attention's result -> (tokens, width)."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, mixed: Tensor, block: Block, *_: Tensor) -> Tensor:
+        middle_x, low_output = block.output.product(mixed)
+        middle_x.add_(x)
+        normed, inverse = block.post_attention_layernorm.normed(middle_x)
+        both, low_halves = block.halves.product(normed)
+        gate, up = both.chunk(2, dim=-1)
+        gated = torch.ops.aten.silu.out(gate, out=scratch("gated", gate)).mul_(up)
+        out, low_down = block.down.product(gated)
+        ctx.save_for_backward(mixed, low_output, middle_x, normed, inverse, both, low_halves, low_down)
+        ctx.block = block
+        return out.add_(middle_x)
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
+        mixed, low_output, middle_x, normed, inverse, both, low_halves, low_down = ctx.saved_tensors
+        block, grad = ctx.block, grads[0]
+        gate, up = both.chunk(2, dim=-1)
+        silu = torch.ops.aten.silu.out(gate, out=scratch("silu", gate))
+        gated = torch.mul(silu, up, out=scratch("gated", gate))
+        grad_gated, down = block.down.product_backward(gated, low_down, grad, out=scratch("grad gated", gate))
+        grad_both = scratch("grad both", both)
+        grad_gate, grad_up = grad_both.chunk(2, dim=-1)
+        torch.mul(grad_gated, silu, out=grad_up)
+        torch.ops.aten.silu_backward.grad_input(grad_gated.mul_(up), gate, grad_input=grad_gate)
+        grad_normed, halves = block.halves.product_backward(
+            normed, low_halves, grad_both, out=scratch("grad normed", middle_x)
         )
-        return out
+        grad_x = grad + block.post_attention_layernorm.backward(middle_x, inverse, grad_normed)
+        grad_x = grad_x.to(grad.dtype)
+        grad_mixed, output = block.output.product_backward(mixed, low_output, grad_x)
+        return grad_x, grad_mixed, None, *output, *halves, *down
 
 
-def fuse(model: nn.Module) -> int:
-    """Replace norms and MLPs whose weights are frozen by single-node ones. Returns how many were replaced."""
+def _rotate(x: Tensor, cos: Tensor, sin: Tensor) -> None:
+    """Turn the pairs (i, i + half) of each head by their position's angles, in place (Su et al. 2021, arXiv:2104.09864).
+
+    Args:
+        x: (tokens, heads, head width), contiguous in its last dimension; cos and sin (tokens, 1, half).
+    """
+    first, second = x.chunk(2, dim=-1)
+    before = scratch("first", first).copy_(first)
+    first.mul_(cos).addcmul_(second, sin, value=-1)
+    second.mul_(cos).addcmul_(before, sin)
+
+
+def fuse(model: Any) -> int:
+    """Replace blocks and norms whose weights are frozen by ours. Returns how many were replaced.
+
+    The model has packed attention, is where it will train, and its layers are adapted.
+    """
     replaced = 0
+    layers = model.model.layers
+    for index, layer in enumerate(layers):
+        if _is_block(layer) and _same_block(layer, ours := Block(layer), model.model.rotary_emb):
+            layers[index] = ours
+            replaced += 1
     for name, module in list(model.named_modules()):
-        ours = _norm_like(module) or _mlp_like(module)
-        if ours is not None and _same(module, ours):
+        if not isinstance(module, Norm) and _is_norm(module) and _same_norm(module, _norm_of(module)):
             path, _, leaf = name.rpartition(".")
-            setattr(model.get_submodule(path), leaf, ours)
+            setattr(model.get_submodule(path), leaf, _norm_of(module))
             replaced += 1
     return replaced
 
 
-def _norm_like(module: nn.Module) -> nn.Module | None:
+def _is_norm(module: Any) -> bool:
     weight, epsilon = getattr(module, "weight", None), getattr(module, "variance_epsilon", None)
-    if isinstance(weight, nn.Parameter) and weight.dim() == 1 and not weight.requires_grad and epsilon is not None:
-        return Norm(weight, float(epsilon))
-    return None
+    return isinstance(weight, nn.Parameter) and weight.dim() == 1 and not weight.requires_grad and epsilon is not None
 
 
-def _mlp_like(module: nn.Module) -> nn.Module | None:
-    layers = [getattr(module, name, None) for name in ("gate_proj", "up_proj", "down_proj")]
-    if isinstance(module, GatedMlp):
-        return None
-    gate, up, down = layers
-    if isinstance(gate, LoraLinear) and isinstance(up, LoraLinear) and isinstance(down, LoraLinear):
-        return GatedMlp(gate, up, down)
-    return None
+def _norm_of(module: Any) -> Norm:
+    return Norm(module.weight, float(module.variance_epsilon))
+
+
+def _is_block(layer: Any) -> bool:
+    """Whether a layer has the parts of a Block and no others; whether they do the same is for the probe."""
+    attention, mlp = getattr(layer, "self_attn", None), getattr(layer, "mlp", None)
+    parts = {"self_attn", "mlp", "input_layernorm", "post_attention_layernorm"}
+    if {name for name, _ in layer.named_children()} != parts or not getattr(attention, "head_dim", 0):
+        return False
+    if getattr(attention, "sliding_window", None) or getattr(layer, "attention_type", None) == "sliding_attention":
+        return False
+    stacks = [[getattr(attention, f"{name}_proj", None) for name in names] for names in ("qkv", "o")]
+    stacks += [[getattr(mlp, name, None) for name in names] for names in (("gate_proj", "up_proj"), ("down_proj",))]
+    known = [module for stack in stacks for module in stack]
+    others = [m for owner in (attention, mlp) for m in owner.children() if m not in known and any(m.parameters())]
+    norms = _is_norm(layer.input_layernorm) and _is_norm(layer.post_attention_layernorm)
+    return norms and not others and all(can_stack(stack) for stack in stacks)
 
 
 @torch.no_grad()
-def _same(theirs: nn.Module, ours: nn.Module) -> bool:
-    """Whether both give the same on a random probe, to rounding."""
-    weight = next(ours.parameters())
-    width = ours.gate_proj.base.in_features if isinstance(ours, GatedMlp) else weight.shape[0]
-    dtype = ours.gate_proj.base.weight.dtype if isinstance(ours, GatedMlp) else weight.dtype
-    probe = torch.randn(4, width, generator=torch.Generator().manual_seed(0)).to(weight.device, dtype)
-    want, got = theirs(probe).float(), ours(probe).float()
-    return bool((want - got).norm() <= (2e-2 if dtype == torch.bfloat16 else 1e-5) * want.norm())
+def _same_norm(theirs: nn.Module, ours: Norm) -> bool:
+    probe = torch.randn(4, len(ours.weight), generator=torch.Generator().manual_seed(0))
+    probe = probe.to(ours.weight.device, ours.weight.dtype)
+    return _close(theirs(probe), ours(probe))
+
+
+@torch.no_grad()
+def _same_block(theirs: Any, ours: Block, rotary: Any) -> bool:
+    batch = make_batch([Example([0] * 3, [0] * 2), Example([0] * 4, [0] * 3)], 0)
+    weight = ours.qkv.frozen
+    probe = torch.randn(1, batch.ids.shape[1], weight.shape[1], generator=torch.Generator().manual_seed(0))
+    probe = probe.to(weight.device, weight.dtype)
+    more = {"position_embeddings": rotary(probe, batch.positions), "batch": batch}
+    want = theirs(probe, attention_mask=None, position_ids=batch.positions, **more)
+    return _close(want, ours(probe, **more))
+
+
+def _close(want: Tensor, got: Tensor) -> bool:
+    tolerance = 2e-2 if want.dtype == torch.bfloat16 else 1e-5
+    return bool((want.float() - got.float()).norm() <= tolerance * want.float().norm())

@@ -20,11 +20,11 @@ from pocketlm.core.config import TrainConfig
 from pocketlm.core.errors import InputError
 from pocketlm.core.files import atomic_path
 from pocketlm.core.progress import progress
-from pocketlm.train.attention import use_packed_attention
 from pocketlm.train.batches import Batch, Example, make_batch, plan_batches, shared_prefix
 from pocketlm.train.objective import next_token_loss
 
 CHECKPOINT_SECONDS = 60.0
+VALIDATIONS = 8  # in a training
 
 
 @dataclass
@@ -49,6 +49,7 @@ def fit(
     """Train the parameters of `model` that require gradients.
 
     Args:
+        model: with packed attention (`train/attention.py`).
         epochs: the training rows of each epoch; of the last, as much as `settings.epochs` asks for.
         checkpoint: file that holds the state across interruptions; resumed from when it exists, left for the caller
             to delete when the results are safe.
@@ -59,7 +60,6 @@ def fit(
     """
     weights = [parameter for parameter in model.parameters() if parameter.requires_grad]
     optimizer = torch.optim.AdamW(weights, lr=settings.lr, weight_decay=0.0, betas=(0.9, 0.99), fused=True)
-    use_packed_attention(model)
     prefix = shared_prefix([*(example for rows in epochs for example in rows), *valid])
     plan = _plan(epochs, prefix, settings, seed)
     rate = schedule(settings, len(plan))
@@ -78,12 +78,12 @@ def fit(
         try:
             while step < len(plan):
                 rows = plan[step]
-                batch = make_batch(rows, prefix)
+                batch = make_batch(rows, prefix, settings.batch_tokens)
                 loss = _step(model, batch, weights, optimizer, settings.lr * rate(step), settings.clip)
                 step += 1
                 history.tokens += sum(len(row) - prefix for row in rows)
                 entry = {"step": step, "loss": loss, "lr": settings.lr * rate(step - 1)}
-                if valid and (step == len(plan) or step % max(1, len(plan) // 10) == 0):
+                if valid and (step == len(plan) or step % max(1, len(plan) // VALIDATIONS) == 0):
                     entry["valid_loss"] = mean_loss(model, valid, prefix, settings.batch_tokens)
                 elapsed = history.seconds + time.perf_counter() - since
                 entry |= {"seconds": round(elapsed, 2), "tokens_per_s": round(history.tokens / elapsed, 1)}
@@ -108,7 +108,7 @@ def mean_loss(model: Any, examples: Sequence[Example], prefix: int, tokens: int)
     total, labels = 0.0, 0
     with torch.no_grad():
         for indices in plan_batches([len(e) - prefix for e in examples], tokens, 0):
-            batch = make_batch([examples[i] for i in indices], prefix)
+            batch = make_batch([examples[i] for i in indices], prefix, tokens)
             total += next_token_loss(model, batch).item()
             labels += len(batch.label)
     model.train(was_training)

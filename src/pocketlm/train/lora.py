@@ -9,7 +9,7 @@ format, so that every tool that reads PEFT reads them.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,25 +21,26 @@ from pocketlm.core.errors import InputError
 from pocketlm.core.files import atomic_path, read_json, write_json
 
 PEFT_PREFIX = "base_model.model."
+INNER = 1536  # longest inner dimension: oneDNN's bf16 product over 3,072 takes 1.7 x as long as two over 1,536
 
 
 class _LoraProduct(torch.autograd.Function):
     """Frozen product plus low-rank update as one node, so that nothing but x and Ax is kept for backward."""
 
     @staticmethod
-    def forward(ctx: Any, x: Tensor, a: Tensor, b: Tensor, layer: LoraLinear) -> Tensor:
+    def forward(ctx: Any, x: Tensor, stack: LoraStack, *_: Tensor) -> Tensor:
         flat = x.reshape(-1, x.shape[-1])  # (tokens, in)
-        y, low = layer.product(flat)
+        y, low = stack.product(flat)
         ctx.save_for_backward(flat, low)
-        ctx.layer = layer
+        ctx.stack = stack
         return y.view(*x.shape[:-1], -1)
 
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
         flat, low = ctx.saved_tensors
         grad = grads[0].reshape(-1, grads[0].shape[-1])  # (tokens, out)
-        grad_x, grad_a, grad_b = ctx.layer.product_backward(flat, low, grad)
-        return grad_x.view(*grads[0].shape[:-1], -1), grad_a, grad_b, None
+        grad_x, grad_weights = ctx.stack.product_backward(flat, low, grad)
+        return grad_x.view(*grads[0].shape[:-1], -1), None, *grad_weights
 
 
 def _int8_rows(x: Tensor, weight: Tensor) -> Tensor:
@@ -58,9 +59,6 @@ class LoraLinear(nn.Module):
         int8: run the frozen product in 8 bits while training; elsewhere the exact weight is used.
     """
 
-    step: Tensor  # (out,) scale of each row of `rounded`, with int8
-    rounded: Tensor  # (out, in) the frozen weight in int8
-
     def __init__(self, base: nn.Linear, rank: int, alpha: float, *, int8: bool = False) -> None:
         super().__init__()
         self.base = base
@@ -71,42 +69,109 @@ class LoraLinear(nn.Module):
         self.lora_B = nn.Parameter(torch.zeros(base.out_features, rank, dtype=torch.float32, device=weight.device))
         nn.init.kaiming_uniform_(self.lora_A, a=math.sqrt(5))
         self.int8 = int8 and base.bias is None
-        if self.int8:
-            step = weight.detach().float().abs().amax(dim=1).clamp(min=1e-12) / 127  # (out,)
-            self.register_buffer("step", step, persistent=False)
-            rounded = (weight.detach().float() / step[:, None]).round().to(torch.int8)
-            self.register_buffer("rounded", rounded, persistent=False)
+        self._alone: LoraStack | None = None
 
     def forward(self, x: Tensor) -> Tensor:
         """(..., in) -> (..., out)."""
-        out: Tensor = _LoraProduct.apply(x, self.lora_A, self.lora_B, self)  # type: ignore[no-untyped-call]
+        if self._alone is None:
+            self._alone = LoraStack([self])
+        out: Tensor = _LoraProduct.apply(x, self._alone, self.lora_A, self.lora_B)  # type: ignore[no-untyped-call]
         return out
 
+
+class LoraStack:
+    """Adapted layers that read the same input (query, key and value; gate and up; or one alone) as one product.
+
+    Their frozen weights become one matrix, one below the other, of which each layer keeps a view; so do their A. Their
+    B stand on a diagonal: multiplying the zeros beside it costs less than a product for each layer. `weights` are the
+    trained matrices in the order in which gradients come back: A and B of the first layer, of the second, ...
+    """
+
+    def __init__(self, layers: Sequence[LoraLinear]) -> None:
+        self.layers = list(layers)
+        self.weights = [weight for layer in layers for weight in (layer.lora_A, layer.lora_B)]
+        first = layers[0]
+        self.scale, self.rank, self.int8 = first.scale, first.lora_A.shape[0], first.int8
+        self.bias = first.base.bias if len(layers) == 1 else _stacked([layer.base.bias for layer in layers])
+        self.frozen = first.base.weight.detach()  # (out of all, in)
+        if len(layers) > 1:
+            self.frozen = torch.cat([layer.base.weight.detach() for layer in layers])
+            for layer, part in zip(layers, self.frozen.split(self.widths), strict=True):
+                layer.base.weight.data = part
+        if self.int8:
+            self.step = self.frozen.float().abs().amax(dim=1).clamp(min=1e-12) / 127  # (out of all,)
+            self.rounded = (self.frozen.float() / self.step[:, None]).round().to(torch.int8)
+        self._cast: tuple[Tensor, Tensor] | None = None
+
+    @property
+    def widths(self) -> list[int]:
+        """Outputs of each layer."""
+        return [layer.base.out_features for layer in self.layers]
+
     def product(self, x: Tensor, out: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        """x (tokens, in) -> y (tokens, out; written to `out` where given) and A x (tokens, rank), outside of autograd."""
-        low = x @ self.lora_A.to(x.dtype).t()
-        if self.int8 and self.training:
+        """x (tokens, in) -> y (tokens, out of all; written to `out` where given) and A x (tokens, ranks), outside of autograd."""
+        a, b = self._low_rank(x.dtype)
+        low = x @ a.t()
+        if self.int8 and self.layers[0].training:
             y = _int8_rows(x, self.rounded.t()).mul_(self.step)
-        elif self.base.bias is None:
-            y = torch.mm(x, self.base.weight.t(), out=out)
+        elif self.bias is None:
+            y = torch.mm(x, self.frozen.t(), out=out)
         else:
-            y = torch.addmm(self.base.bias, x, self.base.weight.t(), out=out)
-        return y.addmm_(low, self.lora_B.to(x.dtype).t(), alpha=self.scale), low
+            y = torch.addmm(self.bias, x, self.frozen.t(), out=out)
+        return y.addmm_(low, b.t()), low
 
     def product_backward(
         self, x: Tensor, low: Tensor, grad: Tensor, out: Tensor | None = None
-    ) -> tuple[Tensor, Tensor, Tensor]:
-        """Gradients of `product` for x (written to `out` where given), A and B, from grad (tokens, out)."""
-        a, b = self.lora_A.to(grad.dtype), self.lora_B.to(grad.dtype)
-        grad_low = (grad @ b).mul_(self.scale)  # (tokens, rank)
-        grad_a = (grad_low.t() @ x).to(self.lora_A.dtype)
-        grad_b = (grad.t() @ low).to(self.lora_B.dtype).mul_(self.scale)
-        if self.int8 and self.training:
+    ) -> tuple[Tensor, list[Tensor]]:
+        """Gradients of `product` for x (written to `out` where given) and for `weights`, from grad (tokens, out of all).
+
+        The weights are still those of the last `product`.
+        """
+        assert self._cast is not None
+        a, b = self._cast  # of the forward pass
+        grad_low = grad @ b  # (tokens, ranks)
+        grad_a, grad_b = grad_low.t() @ x, grad.t() @ low
+        grads = []
+        for i, rows in enumerate(grad_b.split(self.widths)):
+            part = slice(i * self.rank, (i + 1) * self.rank)
+            grads += [grad_a[part].float(), rows[:, part].float().mul_(self.scale)]
+        if self.int8 and self.layers[0].training:
             # the channel scales belong to the summed dimension here, so they go into the gradient before rounding
             grad_x = _int8_rows(grad * self.step, self.rounded)
         else:
-            grad_x = torch.mm(grad, self.base.weight, out=out)
-        return grad_x.addmm_(grad_low, a), grad_a, grad_b
+            first, *rest = zip(grad.split(INNER, dim=1), self.frozen.split(INNER), strict=True)
+            grad_x = torch.mm(*first, out=out)
+            for part, rows in rest:
+                grad_x.addmm_(part, rows)
+        return grad_x.addmm_(grad_low, a), grads
+
+    def _low_rank(self, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
+        """All A (ranks, in), and all B times their scale (out of all, ranks), in the products' type."""
+        if self._cast is None or self._cast[0].dtype != dtype:
+            ranks, (outs, ins) = self.rank * len(self.layers), self.frozen.shape
+            self._cast = (
+                self.frozen.new_empty((ranks, ins), dtype=dtype),
+                self.frozen.new_zeros((outs, ranks), dtype=dtype),
+            )
+        a, b = self._cast
+        for i, rows in enumerate(b.split(self.widths)):
+            part = slice(i * self.rank, (i + 1) * self.rank)
+            a[part] = self.weights[2 * i].detach()
+            rows[:, part] = self.weights[2 * i + 1].detach() * self.scale
+        return a, b
+
+
+def _stacked(biases: Sequence[Tensor | None]) -> Tensor | None:
+    """Biases end to end; None where there is none. Layers with and without cannot be stacked (see `can_stack`)."""
+    present = [bias.detach() for bias in biases if bias is not None]
+    return torch.cat(present) if present else None
+
+
+def can_stack(layers: Sequence[nn.Module]) -> bool:
+    """Whether these are adapted layers of one kind: same rank and scale, with biases all or none."""
+    if not all(isinstance(layer, LoraLinear) for layer in layers):
+        return False
+    return len({(layer.scale, layer.lora_A.shape, layer.base.bias is None) for layer in layers}) == 1  # type: ignore[union-attr]
 
 
 def add_lora(

@@ -88,6 +88,7 @@ def train_run(config: Config, tools: ToolSet, train: Sequence[CallRow], valid: S
 
     import torch
 
+    from pocketlm.train.attention import use_packed_attention
     from pocketlm.train.compute import choose_compute, keep_freed_memory
     from pocketlm.train.fused import fuse
     from pocketlm.train.loop import fit
@@ -95,7 +96,6 @@ def train_run(config: Config, tools: ToolSet, train: Sequence[CallRow], valid: S
 
     torch.manual_seed(config.seed)
     torch.set_flush_denormal(True)
-    keep_freed_memory()
     base = resolve_base(config.base)
     tokenizer = load_tokenizer(base)
     template = template_of(tokenizer)
@@ -109,9 +109,13 @@ def train_run(config: Config, tools: ToolSet, train: Sequence[CallRow], valid: S
         model, settings.targets, settings.rank, settings.alpha, last_layers=settings.last_layers, int8=compute == "int8"
     )
     fuse(model)
+    use_packed_attention(model)
     if settings.compile:
         for block in model.model.layers:
             block.compile(dynamic=True)
+    else:
+        fuse(model)
+    keep_freed_memory()  # from here on: what loading frees must not become holes in training's memory
     trained = sum(p.numel() for p in model.parameters() if p.requires_grad)
     say(
         f"Training {trained / 1e6:.1f} M of {_parameters(model) / 1e6:.0f} M parameters on {len(train)} rows ({compute})"
