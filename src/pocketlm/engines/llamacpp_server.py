@@ -13,7 +13,7 @@ import json
 import secrets
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from dataclasses import asdict, dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -78,7 +78,7 @@ class LlamaCppServer:
         with self._send(endpoint, body) as reply:
             return self._checked(json.load(reply))
 
-    def stream(self, endpoint: str, body: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    def stream(self, endpoint: str, body: dict[str, Any]) -> Generator[dict[str, Any], None, None]:
         """The reply piece by piece (server-sent events); closing the iterator stops the server's work.
 
         Raises:

@@ -122,10 +122,18 @@ def _constrained(
             if not free or task.is_legal(rows[i], answer.text, template):
                 answers[i] = answer
 
-    few, rest = range(min(FEW, len(rows))), range(FEW, len(rows))
-    ask(few, True, tick)
-    ask(rest, 2 * len(answers) > len(few), tick)
-    ask([i for i in range(len(rows)) if i not in answers], False, None)
+    def missing() -> list[int]:
+        return [i for i in range(len(rows)) if i not in answers]
+
+    few = range(min(FEW, len(rows)))
+    ask(few, True, None)
+    if 2 * len(answers) > len(few):
+        tick(len(few))
+        ask(range(len(few), len(rows)), True, tick)
+        ask(missing(), False, None)
+    else:
+        tick(len(answers))
+        ask(missing(), False, tick)
     return [answers[i] for i in range(len(rows))]
 
 

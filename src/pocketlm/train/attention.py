@@ -48,7 +48,9 @@ def attend(qkv: Tensor, batch: Batch, heads: int, scaling: float) -> Tensor:
     tokens, all_heads, width = qkv.shape
     layout = _layout(batch, heads, (all_heads - heads) // 2)
     laid: Tensor = _Take.apply(qkv.view(-1, width), layout.take, layout.back, None)  # type: ignore[no-untyped-call]
-    parts = [part.view(*shape, width) for part, shape in zip(laid.split(layout.sizes), layout.shapes, strict=True)]
+    parts = [
+        part.view(*shape, width) for part, shape in zip(torch.split(laid, layout.sizes), layout.shapes, strict=True)
+    ]
     front, out = None, []
     for q, k, v in zip(parts[::3], parts[1::3], parts[2::3], strict=True):
         if batch.prefix and front is None:

@@ -219,18 +219,21 @@ def _norm_of(module: Any) -> Norm:
 
 def _is_block(layer: Any) -> bool:
     """Whether a layer has the parts of a Block and no others; whether they do the same is for the probe."""
-    attention, mlp = getattr(layer, "self_attn", None), getattr(layer, "mlp", None)
     parts = {"self_attn", "mlp", "input_layernorm", "post_attention_layernorm"}
-    if {name for name, _ in layer.named_children()} != parts or not getattr(attention, "head_dim", 0):
+    if {name for name, _ in layer.named_children()} != parts or not getattr(layer.self_attn, "head_dim", 0):
         return False
-    if getattr(attention, "sliding_window", None) or getattr(layer, "attention_type", None) == "sliding_attention":
+    if (
+        getattr(layer.self_attn, "sliding_window", None)
+        or getattr(layer, "attention_type", None) == "sliding_attention"
+    ):
         return False
-    stacks = [[getattr(attention, f"{name}_proj", None) for name in names] for names in ("qkv", "o")]
-    stacks += [[getattr(mlp, name, None) for name in names] for names in (("gate_proj", "up_proj"), ("down_proj",))]
-    known = [module for stack in stacks for module in stack]
-    others = [m for owner in (attention, mlp) for m in owner.children() if m not in known and any(m.parameters())]
-    norms = _is_norm(layer.input_layernorm) and _is_norm(layer.post_attention_layernorm)
-    return norms and not others and all(can_stack(stack) for stack in stacks)
+    stacks = [("q_proj", "k_proj", "v_proj"), ("o_proj",)], [("gate_proj", "up_proj"), ("down_proj",)]
+    for owner, names in zip((layer.self_attn, layer.mlp), stacks, strict=True):
+        known = [[getattr(owner, name, None) for name in stack] for stack in names]
+        others = [child for child in owner.children() if all(child not in stack for stack in known)]
+        if any(True for child in others for _ in child.parameters()) or not all(can_stack(stack) for stack in known):
+            return False
+    return _is_norm(layer.input_layernorm) and _is_norm(layer.post_attention_layernorm)
 
 
 @torch.no_grad()

@@ -96,7 +96,7 @@ class LoraStack:
         self.frozen = first.base.weight.detach()  # (out of all, in)
         if len(layers) > 1:
             self.frozen = torch.cat([layer.base.weight.detach() for layer in layers])
-            for layer, part in zip(layers, self.frozen.split(self.widths), strict=True):
+            for layer, part in zip(layers, torch.split(self.frozen, self.widths), strict=True):
                 layer.base.weight.data = part
         if self.int8:
             self.step = self.frozen.float().abs().amax(dim=1).clamp(min=1e-12) / 127  # (out of all,)
@@ -132,17 +132,17 @@ class LoraStack:
         grad_low = grad @ b  # (tokens, ranks)
         grad_a, grad_b = grad_low.t() @ x, grad.t() @ low
         grads = []
-        for i, rows in enumerate(grad_b.split(self.widths)):
+        for i, rows in enumerate(torch.split(grad_b, self.widths)):
             part = slice(i * self.rank, (i + 1) * self.rank)
             grads += [grad_a[part].float(), rows[:, part].float().mul_(self.scale)]
         if self.int8 and self.layers[0].training:
             # the channel scales belong to the summed dimension here, so they go into the gradient before rounding
             grad_x = _int8_rows(grad * self.step, self.rounded)
         else:
-            first, *rest = zip(grad.split(INNER, dim=1), self.frozen.split(INNER), strict=True)
+            first, *rest = zip(torch.split(grad, INNER, dim=1), torch.split(self.frozen, INNER), strict=True)
             grad_x = torch.mm(*first, out=out)
-            for part, rows in rest:
-                grad_x.addmm_(part, rows)
+            for piece, weights in rest:
+                grad_x.addmm_(piece, weights)
         return grad_x.addmm_(grad_low, a), grads
 
     def _low_rank(self, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
@@ -154,7 +154,7 @@ class LoraStack:
                 self.frozen.new_zeros((outs, ranks), dtype=dtype),
             )
         a, b = self._cast
-        for i, rows in enumerate(b.split(self.widths)):
+        for i, rows in enumerate(torch.split(b, self.widths)):
             part = slice(i * self.rank, (i + 1) * self.rank)
             a[part] = self.weights[2 * i].detach()
             rows[:, part] = self.weights[2 * i + 1].detach() * self.scale
@@ -167,11 +167,11 @@ def _stacked(biases: Sequence[Tensor | None]) -> Tensor | None:
     return torch.cat(present) if present else None
 
 
-def can_stack(layers: Sequence[nn.Module]) -> bool:
+def can_stack(layers: Sequence[nn.Module | None]) -> bool:
     """Whether these are adapted layers of one kind: same rank and scale, with biases all or none."""
-    if not all(isinstance(layer, LoraLinear) for layer in layers):
-        return False
-    return len({(layer.scale, layer.lora_A.shape, layer.base.bias is None) for layer in layers}) == 1  # type: ignore[union-attr]
+    adapted = [layer for layer in layers if isinstance(layer, LoraLinear)]
+    kinds = {(layer.scale, layer.lora_A.shape, layer.base.bias is None) for layer in adapted}
+    return len(adapted) == len(layers) and len(kinds) == 1
 
 
 def add_lora(
