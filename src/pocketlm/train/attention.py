@@ -8,6 +8,7 @@ one row at a time; losses and gradients agree to rounding.
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Any
 
 import torch
@@ -103,10 +104,9 @@ def _attend(q: Tensor, k: Tensor, v: Tensor, front: tuple[Tensor, Tensor] | None
     kv = k.shape[1]
     queries = heads // kv * length  # a kv head's queries in a row
     q = q.view(rows, kv, queries, width)
-    later = q.new_full((length, length), -torch.inf).triu(1)  # (length, length) added to the scores
-    own = torch.baddbmm(
-        later.repeat(heads // kv, 1)[None], q.flatten(0, 1), k.flatten(0, 1).transpose(1, 2), alpha=scaling
-    )  # (rows * kv, queries, length)
+    later = _later(length, heads // kv, q.dtype, q.device)
+    # (rows * kv, queries, length)
+    own = torch.baddbmm(later, q.flatten(0, 1), k.flatten(0, 1).transpose(1, 2), alpha=scaling)
     if front is None:
         return torch.bmm(own.softmax(-1), v.flatten(0, 1)).view(rows, heads, length, width)
     front_k, front_v = front
@@ -118,6 +118,12 @@ def _attend(q: Tensor, k: Tensor, v: Tensor, front: tuple[Tensor, Tensor] | None
     mixed = torch.bmm(weights[..., :prefix].transpose(0, 1).reshape(kv, rows * queries, prefix), front_v)
     out = out + mixed.view(kv, rows, queries, width).transpose(0, 1)
     return out.reshape(rows, heads, length, width)
+
+
+@lru_cache(maxsize=64)
+def _later(length: int, repeats: int, dtype: torch.dtype, device: torch.device) -> Tensor:
+    """What is added to the scores so that no query sees a later key: (1, repeats * length, length)."""
+    return torch.full((length, length), -torch.inf, dtype=dtype, device=device).triu(1).repeat(repeats, 1)[None]
 
 
 def use_packed_attention(model: Any) -> None:

@@ -171,8 +171,8 @@ class _BehindAttention(torch.autograd.Function):
         grad_normed, halves = block.halves.product_backward(
             normed, low_halves, grad_both, out=scratch("grad normed", middle_x)
         )
-        grad_x = grad + block.post_attention_layernorm.backward(middle_x, inverse, grad_normed)
-        grad_x = grad_x.to(grad.dtype)
+        grad_x = torch.empty_like(grad)
+        grad_x.copy_(block.post_attention_layernorm.backward(middle_x, inverse, grad_normed).add_(grad))
         grad_mixed, output = block.output.product_backward(mixed, low_output, grad_x)
         return grad_x, grad_mixed, None, *output, *halves, *down
 

@@ -24,7 +24,7 @@ from pocketlm.train.batches import Batch, Example, make_batch, plan_batches, sha
 from pocketlm.train.objective import next_token_loss
 
 CHECKPOINT_SECONDS = 60.0
-VALIDATIONS = 8  # in a training
+VALIDATIONS = 6  # in a training
 
 
 @dataclass

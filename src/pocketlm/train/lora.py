@@ -109,9 +109,9 @@ class LoraStack:
         return [layer.base.out_features for layer in self.layers]
 
     def product(self, x: Tensor, out: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        """x (tokens, in) -> y (tokens, out of all; written to `out` where given) and A x (tokens, ranks), outside of autograd."""
+        """x (tokens, in) -> y (tokens, out of all; written to `out` where given) and scale A x (tokens, ranks), outside of autograd."""
         a, b = self._low_rank(x.dtype)
-        low = x @ a.t()
+        low = (x @ a.t()).mul_(self.scale) if self.scale != 1 else x @ a.t()
         if self.int8 and self.layers[0].training:
             y = _int8_rows(x, self.rounded.t()).mul_(self.step)
         elif self.bias is None:
@@ -129,12 +129,12 @@ class LoraStack:
         """
         assert self._cast is not None
         a, b = self._cast  # of the forward pass
-        grad_low = grad @ b  # (tokens, ranks)
+        grad_low = (grad @ b).mul_(self.scale) if self.scale != 1 else grad @ b  # (tokens, ranks)
         grad_a, grad_b = grad_low.t() @ x, grad.t() @ low
         grads = []
         for i, rows in enumerate(torch.split(grad_b, self.widths)):
             part = slice(i * self.rank, (i + 1) * self.rank)
-            grads += [grad_a[part].float(), rows[:, part].float().mul_(self.scale)]
+            grads += [grad_a[part].float(), rows[:, part].float()]
         if self.int8 and self.layers[0].training:
             # the channel scales belong to the summed dimension here, so they go into the gradient before rounding
             grad_x = _int8_rows(grad * self.step, self.rounded)
@@ -146,7 +146,7 @@ class LoraStack:
         return grad_x.addmm_(grad_low, a), grads
 
     def _low_rank(self, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
-        """All A (ranks, in), and all B times their scale (out of all, ranks), in the products' type."""
+        """All A (ranks, in) and all B (out of all, ranks) in the products' type."""
         if self._cast is None or self._cast[0].dtype != dtype:
             ranks, (outs, ins) = self.rank * len(self.layers), self.frozen.shape
             self._cast = (
@@ -157,7 +157,7 @@ class LoraStack:
         for i, rows in enumerate(torch.split(b, self.widths)):
             part = slice(i * self.rank, (i + 1) * self.rank)
             a[part] = self.weights[2 * i].detach()
-            rows[:, part] = self.weights[2 * i + 1].detach() * self.scale
+            rows[:, part] = self.weights[2 * i + 1].detach()
         return a, b
 
 
