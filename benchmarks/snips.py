@@ -36,8 +36,8 @@ SETTINGS = (
     "train.rank=64",
     "train.alpha=64",
     "train.lr=1.2e-3",
-    "train.augment=values",
-    "train.batch_tokens=1536",
+    "train.augment=none",
+    "train.batch_tokens=1344",
 )
 
 

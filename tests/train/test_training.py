@@ -56,9 +56,12 @@ def test_packed_equals_one_by_one(tiny_llama: Path, prefix: int) -> None:
     model = tuned(tiny_llama)
     assert shared_prefix(rows) == prefix
     alone = loss_and_gradient(model, [make_batch([row], 0) for row in rows])
-    packed = loss_and_gradient(model, [make_batch(rows, prefix)])
-    assert packed[0] == pytest.approx(alone[0], rel=1e-5)
-    assert (packed[1] - alone[1]).norm() / alone[1].norm() < 1e-5
+    for tokens in (0, 150):  # fillers change nothing
+        batch = make_batch(rows, prefix, tokens)
+        assert batch.ids.shape[1] == prefix + tokens if tokens else batch.ids.shape[1] % 32 == 0
+        packed = loss_and_gradient(model, [batch])
+        assert packed[0] == pytest.approx(alone[0], rel=1e-5)
+        assert (packed[1] - alone[1]).norm() / alone[1].norm() < 1e-5
 
 
 @pytest.mark.parametrize("int8", [False, True])
