@@ -180,6 +180,7 @@ def test_own_tools_are_joined(write: Write) -> None:
         "format": {"type": "string"},
     }
     assert "were joined" in result.notes[0]
+    assert '"format"' in result.notes[1] and "set_alarm" in result.notes[1]
 
 
 def test_own_tools_in_conflict(write: Write) -> None:

@@ -35,6 +35,7 @@ class OwnTools:
     def __init__(self) -> None:
         self._read: dict[str, tuple[Tool, ...]] = {}
         self._seen: dict[tuple[int, bool], OwnTool] = {}  # by identity and `called`: equal lists are one object
+        self._hinted: set[str] = set()  # functions of lists with the keyword "format"
         self.problems: list[str] = []
 
     def add(self, raw: Any, row: CallRow) -> None:
@@ -55,7 +56,10 @@ class OwnTools:
     def _parse(self, text: str, where: str) -> tuple[Tool, ...]:
         try:
             value = json.loads(text)
-            return ToolSet.from_openai(_without_format(value), where).tools if value else ()
+            plain = _without_format(value)
+            tools = ToolSet.from_openai(plain, where).tools if value else ()
+            self._hinted |= {tool.name for tool in tools} if plain != value else set()
+            return tools
         except Problems as error:
             self.problems += [f"{where}: {problem}" for problem in error.problems]
         except ValueError as error:
@@ -87,10 +91,10 @@ class OwnTools:
                     "make the two alike, rename one function, or give a tools.json"
                 )
         names = dict.fromkeys(own.tool.name for own in self._seen.values())
-        return [merged[name].tool for name in names], _merge_notes(joined, dropped)
+        return [merged[name].tool for name in names], _merge_notes(joined, dropped, self._hinted)
 
 
-def _merge_notes(joined: set[str], dropped: set[str]) -> list[str]:
+def _merge_notes(joined: set[str], dropped: set[str], hinted: set[str]) -> list[str]:
     notes = []
     if joined:
         notes.append(
@@ -101,6 +105,8 @@ def _merge_notes(joined: set[str], dropped: set[str]) -> list[str]:
         notes.append(
             f"definitions that fit no other of their name and that no row calls were left out: {_some(dropped)}"
         )
+    if hinted:
+        notes.append(f'"format" in the rows\' own tools was left out, no answer is held to it (among {_some(hinted)})')
     return notes
 
 
