@@ -21,8 +21,6 @@ from typing import Any
 
 from pocketlm.core.errors import EnvironmentLacks, InputError
 
-START_SECONDS = 60
-
 
 @dataclass(frozen=True)
 class ServerSettings:
