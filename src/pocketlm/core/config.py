@@ -59,7 +59,9 @@ class TrainConfig(_Section):
     compute: Literal["auto", "fp32", "bf16", "int8"] = Field(
         "auto", description="arithmetic of the frozen products; auto takes what a short probe finds fastest"
     )
-    compile: bool = Field(False, description="compile the blocks: 1.5 x faster after a minute of compiling")
+    compile: bool = Field(
+        False, description="let torch compile the base's own blocks, which takes a minute, instead of fusing them"
+    )
 
 
 class Config(_Section):

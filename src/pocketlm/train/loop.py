@@ -63,6 +63,7 @@ def fit(
     prefix = shared_prefix([*(example for rows in epochs for example in rows), *valid])
     plan = _plan(epochs, prefix, settings, seed)
     rate = schedule(settings, len(plan))
+    every = max(1, len(plan) // VALIDATIONS)  # steps
     history, step = _resume(checkpoint, weights, optimizer)
     model.train()
     since, saved = time.perf_counter(), time.monotonic()
@@ -83,7 +84,7 @@ def fit(
                 step += 1
                 history.tokens += sum(len(row) - prefix for row in rows)
                 entry = {"step": step, "loss": loss, "lr": settings.lr * rate(step - 1)}
-                if valid and (step == len(plan) or step % max(1, len(plan) // VALIDATIONS) == 0):
+                if valid and (step == len(plan) or (step % every == 0 and len(plan) - step >= every)):
                     entry["valid_loss"] = mean_loss(model, valid, prefix, settings.batch_tokens)
                 elapsed = history.seconds + time.perf_counter() - since
                 entry |= {"seconds": round(elapsed, 2), "tokens_per_s": round(history.tokens / elapsed, 1)}
