@@ -9,15 +9,19 @@ from typing import Any
 import pytest
 import torch
 
-from pocketlm.core.config import TrainConfig
+from pocketlm.core.config import Config, TrainConfig
 from pocketlm.core.errors import InputError
 from pocketlm.models.load import load_model
+from pocketlm.tasks.call import Call, CallRow
+from pocketlm.tasks.template import Message
+from pocketlm.tasks.tools import ToolSet
 from pocketlm.train import loop
 from pocketlm.train.attention import use_packed_attention
 from pocketlm.train.batches import Example, make_batch, plan_batches, shared_prefix
-from pocketlm.train.fused import fuse
+from pocketlm.train.fused import Block, fuse
 from pocketlm.train.lora import adapter_state, add_lora, lora_layers, merge_adapter, save_adapter
 from pocketlm.train.objective import next_token_loss
+from pocketlm.train.run import train_run
 
 TARGETS = ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"]
 
@@ -76,6 +80,21 @@ def test_fused_modules_equal_those_they_replace(tiny_llama: Path, int8: bool) ->
         results.append(loss_and_gradient(model, [make_batch(rows, 0)]))
     assert results[1][0] == pytest.approx(results[0][0], rel=1e-5)
     assert (results[1][1] - results[0][1]).norm() / results[0][1].norm() < (0.05 if int8 else 1e-5)
+
+
+def test_a_run_trains_fused_blocks(tiny_llama: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    trained: list[Any] = []
+
+    def stop(model: Any, *_: Any, **__: Any) -> None:
+        trained.append(model)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(loop, "fit", stop)
+    tools = ToolSet.from_openai([{"name": "stop"}], "t")
+    rows = [CallRow((Message("user", "stop it"),), (Call("stop", {}),))]
+    with pytest.raises(KeyboardInterrupt):
+        train_run(Config(base=str(tiny_llama), train=TrainConfig(epochs=1)), tools, rows, rows, tmp_path / "run")
+    assert all(isinstance(layer, Block) for layer in trained[0].model.layers)
 
 
 def test_a_module_of_another_kind_keeps_its_place() -> None:

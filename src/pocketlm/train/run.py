@@ -108,7 +108,6 @@ def train_run(config: Config, tools: ToolSet, train: Sequence[CallRow], valid: S
     add_lora(
         model, settings.targets, settings.rank, settings.alpha, last_layers=settings.last_layers, int8=compute == "int8"
     )
-    fuse(model)
     use_packed_attention(model)
     if settings.compile:
         for block in model.model.layers:
