@@ -10,7 +10,6 @@ rotation of its own simply keeps it.
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 import torch
@@ -21,19 +20,18 @@ from pocketlm.train.batches import Batch, Example, make_batch
 from pocketlm.train.lora import LoraStack, can_stack
 
 
-def scratch(name: str, like: Tensor, dtype: torch.dtype | None = None, width: int | None = None) -> Tensor:
+def scratch(name: str, like: Tensor, dtype: torch.dtype | None = None) -> Tensor:
     """A tensor for values that are read before the next call under this name: memory that stays in the cache.
 
-    It is shaped as `like`, its last dimension `width` where given. A fresh tensor of a megabyte costs the system's
-    zeroing of its pages, several times what computing it costs.
+    It is shaped as `like`. A fresh tensor of a megabyte costs the system's zeroing of its pages, several times what
+    computing it costs.
     """
     key = (name, dtype or like.dtype, like.device)
-    shape = (*like.shape[:-1], width or like.shape[-1])
-    size = math.prod(shape)
+    size = like.numel()
     kept = _kept.get(key)
     if kept is None or len(kept) < size:
         kept = _kept[key] = torch.empty(size, dtype=key[1], device=like.device)
-    return kept[:size].view(shape)
+    return kept[:size].view(like.shape)
 
 
 _kept: dict[tuple[str, torch.dtype, torch.device], Tensor] = {}

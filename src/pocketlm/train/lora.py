@@ -108,16 +108,16 @@ class LoraStack:
         """Outputs of each layer."""
         return [layer.base.out_features for layer in self.layers]
 
-    def product(self, x: Tensor, out: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        """x (tokens, in) -> y (tokens, out of all; written to `out` where given) and scale A x (tokens, ranks), outside of autograd."""
+    def product(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """x (tokens, in) -> y (tokens, out of all) and scale A x (tokens, ranks), outside of autograd."""
         a, b = self._low_rank(x.dtype)
         low = (x @ a.t()).mul_(self.scale) if self.scale != 1 else x @ a.t()
         if self.int8 and self.layers[0].training:
             y = _int8_rows(x, self.rounded.t()).mul_(self.step)
         elif self.bias is None:
-            y = torch.mm(x, self.frozen.t(), out=out)
+            y = x @ self.frozen.t()
         else:
-            y = torch.addmm(self.bias, x, self.frozen.t(), out=out)
+            y = torch.addmm(self.bias, x, self.frozen.t())
         return y.addmm_(low, b.t()), low
 
     def product_backward(
