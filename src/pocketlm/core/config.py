@@ -52,6 +52,12 @@ class TrainConfig(_Section):
         "same argument; full, the words around them too, and two requests in one",
     )
     batch_tokens: int = Field(512, ge=16, description="tokens a step; 512 or from 1536 on is fastest on most CPUs")
+    skip_learnt: float = Field(
+        0.0,
+        ge=0,
+        lt=1,
+        description="share of the rows with a loss below the mean that the epochs in the middle leave out: faster",
+    )
     max_tokens: int = Field(
         1024, ge=16, description="longest row in tokens; a longer one is an error before the first step"
     )
@@ -74,6 +80,11 @@ class Config(_Section):
     )
     tools_in_prompt: Literal["full", "names", "none"] = Field(
         "none", description="a model tuned for fixed tools needs no list of them in the prompt"
+    )
+    template: Literal["auto", "chatml", "terse", "gemma"] = Field(
+        "auto",
+        description="what stands around requests and answers; auto: the base's own chat format, or terse (two tokens instead "
+        "of ChatML's eight) where the prompt holds no tools",
     )
     seed: int = Field(0, ge=0, description="one seed for everything")
     data: DataConfig = DataConfig()

@@ -37,7 +37,7 @@ class LlamaCppEngine:
     def __init__(self, path: Path, *, threads: int | None = None, context: int = 4096, exact: bool = False) -> None:
         header = check_gguf(path)
         self.uri = str(path)
-        self.template = template_for(_special_tokens(header)).name
+        self.template = template_for(_special_tokens(header), header.metadata.get("tokenizer.chat_template")).name
         architecture = header.metadata.get("general.architecture")
         self.context = min(context, int(header.metadata.get(f"{architecture}.context_length", context)))
         self._vocabulary = len(header.metadata["tokenizer.ggml.tokens"])

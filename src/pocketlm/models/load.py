@@ -46,8 +46,8 @@ def load_model(folder: Path, dtype: Any) -> Any:
 
 
 def template_of(tokenizer: Any) -> Template:
-    """The chat template whose markers the tokenizer knows."""
-    return template_for(list(tokenizer.get_vocab()))
+    """The chat template the tokenizer carries, otherwise the one whose markers it knows."""
+    return template_for(list(tokenizer.get_vocab()), tokenizer.chat_template)
 
 
 def lineage(uri: str) -> dict[str, Any]:

@@ -19,7 +19,7 @@ from pocketlm.tasks.grounding import Grounding
 from pocketlm.tasks.template import Message, Template
 from pocketlm.tasks.tools import Call, ToolSet
 
-FORMATS: dict[str, ModuleType] = {"chatml": compact, "gemma": gemma}  # by chat template
+FORMATS: dict[str, ModuleType] = {"chatml": compact, "terse": compact, "gemma": gemma}  # by chat template
 TOOLS_IN_PROMPT = ("full", "names", "none")
 
 __all__ = ["Call", "CallRow", "CallTask", "Grounding", "RowScore", "learn_grounding", "parse_calls"]

@@ -6,6 +6,7 @@ Each template also carries the Jinja form that travels inside an exported file.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -31,11 +32,17 @@ class Template:
     answer: str  # what opens the answer to be generated
     stop: str
     jinja: str
+    opening: str = ""  # stands once in front of everything
+
+    @property
+    def marks(self) -> list[str]:
+        """The special tokens it is made of."""
+        return sorted(set(re.findall(r"<[a-z_|]+>", self.opening + self.user + self.stop)))
 
     def render(self, messages: Sequence[Message]) -> str:
         """Prompt text: all messages, then the opening of an answer."""
         parts = {"system": self.system, "user": self.user, "assistant": self.assistant}
-        return "".join(parts[m.role].format(content=m.content) for m in messages) + self.answer
+        return self.opening + "".join(parts[m.role].format(content=m.content) for m in messages) + self.answer
 
 
 CHATML = Template(
@@ -49,6 +56,21 @@ CHATML = Template(
         "{% for message in messages %}{{ '<|im_start|>' + message['role'] + '\n' + message['content'] + '<|im_end|>\n' }}"
         "{% endfor %}{% if add_generation_prompt %}{{ '<|im_start|>assistant\n' }}{% endif %}"
     ),
+)
+
+# For a model tuned for one job: of ChatML's eight tokens around a request and its answer two are left, so that training
+# and answering have a fifth less to compute. Turns alternate, so they need no names.
+TERSE = Template(
+    name="terse",
+    system="{content}<|im_end|>",
+    user="{content}<|im_end|>",
+    assistant="{content}<|im_end|>",
+    answer="",
+    stop="<|im_end|>",
+    jinja=(
+        "{{ '<|im_start|>' }}{% for message in messages %}{{ message['content'] + '<|im_end|>' }}{% endfor %}"
+    ),
+    opening="<|im_start|>",
 )
 
 GEMMA = Template(
@@ -65,18 +87,20 @@ GEMMA = Template(
     ),
 )
 
-TEMPLATES = {template.name: template for template in (CHATML, GEMMA)}
+TEMPLATES = {template.name: template for template in (CHATML, TERSE, GEMMA)}
 
 
-def template_for(special_tokens: Sequence[str]) -> Template:
-    """The template whose markers a tokenizer knows.
+def template_for(special_tokens: Sequence[str], jinja: str | None = None) -> Template:
+    """The template whose Jinja form a model carries, otherwise the one whose markers its tokenizer knows.
 
     Raises:
         InputError: none fits, for example a base without chat tokens.
     """
     for template in TEMPLATES.values():
-        marker = template.answer.split("\n")[0].split(">")[0] + ">"
-        if marker in special_tokens and template.stop in special_tokens:
+        if template.jinja == jinja:
+            return template
+    for template in (CHATML, GEMMA):
+        if all(mark in special_tokens for mark in template.marks):
             return template
     raise InputError(
         "the base's tokenizer has neither <|im_start|> (ChatML) nor <start_of_turn> (Gemma) among its tokens; "

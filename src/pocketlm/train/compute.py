@@ -6,8 +6,11 @@ import ctypes
 import sys
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import torch
+
+from pocketlm.train.lora import Int8Product
 
 TRIM_THRESHOLD, TOP_PAD, MMAP_MAX = -1, -2, -4  # mallopt's names, from glibc's malloc.h
 HUGEPAGE, PAGE = 14, 2 << 20  # madvise's name for pages of 2 MB, from Linux's mman.h
@@ -39,22 +42,34 @@ def keep_freed_memory() -> None:
         libc.free(reserve)
 
 
-def choose_compute(setting: str) -> str:
-    """`fp32`, `bf16` or `int8` for the frozen products: `setting` itself, or for "auto" the winner of a 0.1 s probe.
+@dataclass(frozen=True)
+class Compute:
+    """The arithmetic of a training: the type of weights and activations, and whether frozen products run in 8 bits."""
 
-    int8 must be more than 2 x faster than the best float to pay for its rounding work, bf16 1.3 x.
+    dtype: torch.dtype
+    int8: bool = False
+
+    def __str__(self) -> str:
+        return ("int8 and " if self.int8 else "") + ("bf16" if self.dtype == torch.bfloat16 else "fp32")
+
+
+def choose_compute(setting: str) -> Compute:
+    """What `train.compute` asks for; for "auto" the winner of a 0.2 s probe.
+
+    bf16 must be 1.3 x as fast as fp32, and int8, rounding included, 1.3 x as fast as the better of the two.
     """
-    if setting != "auto":
-        return setting
-    tokens, width = 512, 768
-    x, w = torch.randn(tokens, width), torch.randn(width, width)
-    xb, wb = x.bfloat16(), w.bfloat16()
-    xi, wi = x.to(torch.int8), w.to(torch.int8)
-    fp32 = _best_seconds(lambda: torch.nn.functional.linear(x, w))
-    bf16 = _best_seconds(lambda: torch.nn.functional.linear(xb, wb))
-    int8 = _best_seconds(lambda: torch._int_mm(xi, wi.t()))
-    floats = "bf16" if bf16 * 1.3 < fp32 else "fp32"
-    return "int8" if int8 * 2 < min(fp32, bf16) else floats
+    if setting in ("fp32", "bf16"):
+        return Compute(torch.bfloat16 if setting == "bf16" else torch.float32)
+    x, weight = torch.randn(512, 768), torch.randn(1536, 768)
+    short, short_weight = x.bfloat16(), weight.bfloat16()
+    fp32 = _best_seconds(lambda: x @ weight.t())
+    bf16 = _best_seconds(lambda: short @ short_weight.t())
+    dtype = torch.bfloat16 if bf16 * 1.3 < fp32 else torch.float32
+    if setting == "auto":
+        product, x = Int8Product(weight), x.to(dtype)
+        if not Int8Product.works() or _best_seconds(lambda: product(x)) * 1.3 > min(fp32, bf16):
+            return Compute(dtype)
+    return Compute(dtype, int8=True)
 
 
 def _best_seconds(work: Callable[[], torch.Tensor], repeats: int = 7) -> float:

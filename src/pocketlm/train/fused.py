@@ -192,7 +192,8 @@ def fuse(model: Any) -> int:
 
     The model has packed attention, is where it will train, and its layers are adapted.
     """
-    replaced = 0
+    was_training, replaced = model.training, 0
+    model.eval()  # exact products: in 8 bits the probes would compare rounding
     layers = model.model.layers
     for index, layer in enumerate(layers):
         if _is_block(layer) and _same_block(layer, ours := Block(layer), model.model.rotary_emb):
@@ -203,6 +204,7 @@ def fuse(model: Any) -> int:
             path, _, leaf = name.rpartition(".")
             setattr(model.get_submodule(path), leaf, _norm_of(module))
             replaced += 1
+    model.train(was_training)
     return replaced
 
 

@@ -21,7 +21,7 @@ from pocketlm.core.progress import say
 from pocketlm.data.augment import Augmenter
 from pocketlm.models.load import lineage, load_model, load_tokenizer, resolve_base, template_of
 from pocketlm.tasks.call import CallRow, CallTask, Grounding, learn_grounding
-from pocketlm.tasks.template import Template
+from pocketlm.tasks.template import CHATML, TEMPLATES, TERSE, Template
 from pocketlm.tasks.tools import ToolSet
 from pocketlm.train.batches import Example
 
@@ -98,15 +98,15 @@ def train_run(config: Config, tools: ToolSet, train: Sequence[CallRow], valid: S
     torch.set_flush_denormal(True)
     base = resolve_base(config.base)
     tokenizer = load_tokenizer(base)
-    template = template_of(tokenizer)
+    template = _template(config, tokenizer)
     task = CallTask(tools, config.tools_in_prompt)
     settings = config.train
     epochs = [encode(task, rows, tokenizer, template, settings.max_tokens) for rows in _epochs(config, tools, train)]
     held_out = encode(task, valid, tokenizer, template, settings.max_tokens)
     compute = choose_compute(settings.compute)
-    model = load_model(base, torch.bfloat16 if compute == "bf16" else torch.float32)
+    model = load_model(base, compute.dtype)
     add_lora(
-        model, settings.targets, settings.rank, settings.alpha, last_layers=settings.last_layers, int8=compute == "int8"
+        model, settings.targets, settings.rank, settings.alpha, last_layers=settings.last_layers, int8=compute.int8
     )
     use_packed_attention(model)
     if settings.compile:
@@ -159,7 +159,7 @@ def train_run(config: Config, tools: ToolSet, train: Sequence[CallRow], valid: S
             "grounding": learn_grounding(train, tools).to_json(),
             "lineage": lineage(config.base),
             "seed": config.seed,
-            "compute": compute,
+            "compute": str(compute),
             "rows": {"train": len(train), "valid": len(valid)},
             "metrics": {
                 "train_seconds": round(history.seconds, 1),
@@ -179,6 +179,18 @@ def _epochs(config: Config, tools: ToolSet, train: Sequence[CallRow]) -> Iterato
     augmenter = None if kind == "none" else Augmenter(train, tools, wording=kind == "full")
     for epoch in range(math.ceil(config.train.epochs)):
         yield augmenter.epoch(config.seed + epoch) if augmenter else train
+
+
+def _template(config: Config, tokenizer: Any) -> Template:
+    """The template to train with."""
+    own = template_of(tokenizer)
+    if config.template == "auto":
+        return TERSE if own is CHATML and config.tools_in_prompt == "none" else own
+    wanted = TEMPLATES[config.template]
+    missing = [mark for mark in wanted.marks if mark not in tokenizer.get_vocab()]
+    if missing:
+        raise InputError(f"template: {wanted.name} needs {', '.join(missing)}, which the base's tokenizer does not know")
+    return wanted
 
 
 def run_key(config: Config, tools: ToolSet, train: Sequence[CallRow], valid: Sequence[CallRow]) -> str:
