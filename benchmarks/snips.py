@@ -35,9 +35,9 @@ SETTINGS = (
     "train.epochs=2",
     "train.rank=64",
     "train.alpha=64",
-    "train.lr=1.2e-3",
+    "train.lr=1e-3",
     "train.augment=none",
-    "train.batch_tokens=1344",
+    "train.batch_tokens=512",
 )
 
 

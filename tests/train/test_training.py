@@ -20,7 +20,7 @@ from pocketlm.train.attention import use_packed_attention
 from pocketlm.train.batches import Example, make_batch, plan_batches, shared_prefix
 from pocketlm.train.fused import Block, fuse
 from pocketlm.train.lora import adapter_state, add_lora, lora_layers, merge_adapter, save_adapter
-from pocketlm.train.objective import next_token_losses
+from pocketlm.train.objective import next_token_loss
 from pocketlm.train.run import train_run
 
 TARGETS = ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"]
@@ -48,7 +48,7 @@ def tuned(folder: Path, *, int8: bool = False, noise: float = 0.05) -> Any:
 
 def loss_and_gradient(model: Any, batches: list[Any]) -> tuple[float, torch.Tensor]:
     model.zero_grad()
-    total = sum(next_token_losses(model, batch).sum() for batch in batches)
+    total = sum(next_token_loss(model, batch) for batch in batches)
     assert isinstance(total, torch.Tensor)
     total.backward()  # type: ignore[no-untyped-call]
     return total.item(), torch.cat([p.grad.flatten() for p in model.parameters() if p.grad is not None])
@@ -120,7 +120,7 @@ def test_packed_equals_transformers_loss(tiny_llama: Path) -> None:
     labels[:, : len(row.prompt)] = -100
     want = model(input_ids=ids, labels=labels).loss.item() * len(row.completion)
     use_packed_attention(model)
-    assert next_token_losses(model, make_batch([row], 0)).sum().item() == pytest.approx(want, rel=1e-5)
+    assert next_token_loss(model, make_batch([row], 0)).item() == pytest.approx(want, rel=1e-5)
 
 
 def test_int8_products_are_close(tiny_llama: Path) -> None:

@@ -52,12 +52,6 @@ class TrainConfig(_Section):
         "same argument; full, the words around them too, and two requests in one",
     )
     batch_tokens: int = Field(512, ge=16, description="tokens a step; 512 or from 1536 on is fastest on most CPUs")
-    skip_learnt: float = Field(
-        0.0,
-        ge=0,
-        lt=1,
-        description="share of the rows with a loss below the mean that the epochs in the middle leave out: faster",
-    )
     max_tokens: int = Field(
         1024, ge=16, description="longest row in tokens; a longer one is an error before the first step"
     )

@@ -78,7 +78,6 @@ class Batch:
         groups: the rows, by length.
         labelled: (labels,) indices of the tokens whose next token is a label.
         label: (labels,) the token ids to predict there.
-        owner: (labels,) the row, as given to `make_batch`, that each label is of.
         layouts: by (heads, kv heads), made when attention first asks.
     """
 
@@ -88,13 +87,7 @@ class Batch:
     groups: list[Group]
     labelled: Tensor
     label: Tensor
-    owner: Tensor
     layouts: dict[tuple[int, int], Layout] = field(default_factory=dict)
-
-    def mean_by_row(self, losses: Tensor) -> Tensor:
-        """(labels,) -> (rows,) of the rows that have labels."""
-        count = torch.bincount(self.owner)
-        return torch.zeros(len(count)).index_add_(0, self.owner, losses.float()) / count
 
 
 def shared_prefix(examples: Sequence[Example]) -> int:
@@ -139,8 +132,6 @@ def make_batch(examples: Sequence[Example], prefix: int, tokens: int = 0) -> Bat
     own = sum(len(example) - prefix for example in examples)
     missing = tokens - own if own <= tokens else -(prefix + own) % FULL
     fillers = [Example(front + [0] * min(FULL, missing - done), []) for done in range(0, missing, FULL)]
-    order = sorted(range(len(examples)), key=lambda i: len(examples[i]))
-    owner = [i for i in order for _ in examples[i].completion]
     examples = sorted([*examples, *fillers], key=len)
     ids, positions = front, list(range(prefix))
     labelled: list[int] = []
@@ -152,9 +143,8 @@ def make_batch(examples: Sequence[Example], prefix: int, tokens: int = 0) -> Bat
     label = [token for example in examples for token in example.completion]
     groups = _group([len(example) - prefix for example in examples], prefix)
     return Batch(
-        torch.tensor([ids]), torch.tensor([positions]), prefix, groups, torch.tensor(labelled), torch.tensor(label),
-        torch.tensor(owner),
-    )  # fmt: skip
+        torch.tensor([ids]), torch.tensor([positions]), prefix, groups, torch.tensor(labelled), torch.tensor(label)
+    )
 
 
 def _group(lengths: Sequence[int], start: int) -> list[Group]:

@@ -21,8 +21,7 @@ from pocketlm.core.errors import InputError
 from pocketlm.core.files import atomic_path
 from pocketlm.core.progress import progress
 from pocketlm.train.batches import Batch, Example, make_batch, plan_batches, shared_prefix
-from pocketlm.train.curriculum import Curriculum
-from pocketlm.train.objective import next_token_losses
+from pocketlm.train.objective import next_token_loss
 
 CHECKPOINT_SECONDS = 60.0
 VALIDATIONS = 6  # in a training
@@ -62,9 +61,10 @@ def fit(
     weights = [parameter for parameter in model.parameters() if parameter.requires_grad]
     optimizer = torch.optim.AdamW(weights, lr=settings.lr, weight_decay=0.0, betas=(0.9, 0.99), fused=True)
     prefix = shared_prefix([*(example for rows in epochs for example in rows), *valid])
-    course = Curriculum(epochs, settings.epochs, prefix, settings.batch_tokens, settings.skip_learnt, seed)
-    rate = schedule(settings)
-    history = _resume(checkpoint, weights, optimizer, course)
+    plan = _plan(epochs, prefix, settings, seed)
+    rate = schedule(settings, len(plan))
+    every = max(1, len(plan) // VALIDATIONS)  # steps
+    history, step = _resume(checkpoint, weights, optimizer)
     model.train()
     since, saved = time.perf_counter(), time.monotonic()
 
@@ -72,26 +72,25 @@ def fit(
         nonlocal since
         history.seconds += time.perf_counter() - since
         since = time.perf_counter()
-        _save(checkpoint, weights, optimizer, course, history)
+        _save(checkpoint, weights, optimizer, history, step)
 
-    with progress("Training, %", 100) as update:
-        update(100 * course.share)
+    with progress("Training", len(plan)) as update:
+        update(step)
         try:
-            while not course.done:
-                before, rows, now = course.share, course.rows, settings.lr * rate(course.middle)
+            while step < len(plan):
+                rows = plan[step]
                 batch = make_batch(rows, prefix, settings.batch_tokens)
-                losses = _step(model, batch, weights, optimizer, now, settings.clip)
-                course.advance(batch.mean_by_row(losses))
+                loss = _step(model, batch, weights, optimizer, settings.lr * rate(step), settings.clip)
+                step += 1
                 history.tokens += sum(len(row) - prefix for row in rows)
-                entry = {"step": len(history.steps) + 1, "loss": losses.mean().item(), "lr": now}
-                if valid and (course.done or _crossed(before, course.share)):
+                entry = {"step": step, "loss": loss, "lr": settings.lr * rate(step - 1)}
+                if valid and (step == len(plan) or (step % every == 0 and len(plan) - step >= every)):
                     entry["valid_loss"] = mean_loss(model, valid, prefix, settings.batch_tokens)
                 elapsed = history.seconds + time.perf_counter() - since
                 entry |= {"seconds": round(elapsed, 2), "tokens_per_s": round(history.tokens / elapsed, 1)}
                 history.steps.append(entry)
                 log(entry)
-                note = f"loss {entry['loss']:.3f}" + (f" valid {entry['valid_loss']:.3f}" if "valid_loss" in entry else "")
-                update(100 * (course.share - before), note)
+                update(1, f"loss {loss:.3f}" + (f" valid {entry['valid_loss']:.3f}" if "valid_loss" in entry else ""))
                 if time.monotonic() - saved > CHECKPOINT_SECONDS:
                     save()
                     saved = time.monotonic()
@@ -103,11 +102,6 @@ def fit(
     return history
 
 
-def _crossed(before: float, share: float) -> bool:
-    """Whether a validation falls due between two shares of the training."""
-    return int(VALIDATIONS * before) < int(VALIDATIONS * share)
-
-
 def mean_loss(model: Any, examples: Sequence[Example], prefix: int, tokens: int) -> float:
     """Cross-entropy in nats a label token."""
     was_training = model.training
@@ -116,63 +110,69 @@ def mean_loss(model: Any, examples: Sequence[Example], prefix: int, tokens: int)
     with torch.no_grad():
         for indices in plan_batches([len(e) - prefix for e in examples], tokens, 0):
             batch = make_batch([examples[i] for i in indices], prefix, tokens)
-            total += next_token_losses(model, batch).sum().item()
+            total += next_token_loss(model, batch).item()
             labels += len(batch.label)
     model.train(was_training)
     return total / labels
 
 
-def schedule(settings: TrainConfig) -> Callable[[float], float]:
-    """Linear warm-up, then a cosine down to a twentieth: share of the training -> factor of the peak rate."""
+def schedule(settings: TrainConfig, steps: int) -> Callable[[int], float]:
+    """Linear warm-up, then a cosine down to a twentieth: step -> factor of the peak rate."""
+    warm = max(1, round(settings.warmup * steps))
 
-    def factor(share: float) -> float:
-        if share < settings.warmup:
-            return share / settings.warmup
-        done = (share - settings.warmup) / (1 - settings.warmup)
+    def factor(step: int) -> float:
+        if step < warm:
+            return (step + 1) / warm
+        done = (step - warm) / max(1, steps - warm)
         return 0.05 + 0.95 * 0.5 * (1 + math.cos(math.pi * done))
 
     return factor
 
 
+def _plan(epochs: Sequence[Sequence[Example]], prefix: int, settings: TrainConfig, seed: int) -> list[list[Example]]:
+    """The rows of every step, all epochs in a row; a part of an epoch takes its first batches."""
+    plan: list[list[Example]] = []
+    for epoch, rows in enumerate(epochs):
+        batches = plan_batches([len(row) - prefix for row in rows], settings.batch_tokens, seed + epoch)
+        share = min(1.0, settings.epochs - epoch)
+        plan += [[rows[i] for i in batch] for batch in batches[: max(1, round(share * len(batches)))]]
+    return plan
+
+
 def _step(
     model: Any, batch: Batch, weights: list[Tensor], optimizer: torch.optim.Optimizer, rate: float, clip: float
-) -> Tensor:
-    """One update. Returns the loss of each label in nats."""
-    losses = next_token_losses(model, batch)
-    loss = losses.mean()
-    if not loss.isfinite():
-        raise InputError(
-            f"train.lr: the loss became {loss.item()}; lower it (--set train.lr={rate / 3:.0e}) and run again"
-        )
+) -> float:
+    """One update. Returns the loss in nats a label token."""
+    loss = next_token_loss(model, batch) / len(batch.label)
+    value = loss.item()
+    if not math.isfinite(value):
+        raise InputError(f"train.lr: the loss became {value}; lower it (--set train.lr={rate / 3:.0e}) and run again")
     loss.backward()  # type: ignore[no-untyped-call]
     torch.nn.utils.clip_grad_norm_(weights, clip)
     for group in optimizer.param_groups:
         group["lr"] = rate
     optimizer.step()
     optimizer.zero_grad(set_to_none=True)
-    return losses.detach()
+    return value
 
 
-def _save(
-    file: Path, weights: list[Tensor], optimizer: torch.optim.Optimizer, course: Curriculum, history: History
-) -> None:
+def _save(file: Path, weights: list[Tensor], optimizer: torch.optim.Optimizer, history: History, step: int) -> None:
     state = {
         "weights": [weight.detach() for weight in weights],
         "optimizer": optimizer.state_dict(),
-        "course": course.state(),
         "history": vars(history),
+        "step": step,
     }
     with atomic_path(file) as aside:
         torch.save(state, aside)
 
 
-def _resume(file: Path, weights: list[Tensor], optimizer: torch.optim.Optimizer, course: Curriculum) -> History:
+def _resume(file: Path, weights: list[Tensor], optimizer: torch.optim.Optimizer) -> tuple[History, int]:
     if not file.exists():
-        return History()
+        return History(), 0
     state = torch.load(file, weights_only=True)
     with torch.no_grad():
         for weight, kept in zip(weights, state["weights"], strict=True):
             weight.copy_(kept)
     optimizer.load_state_dict(state["optimizer"])
-    course.resume(state["course"])
-    return History(**state["history"])
+    return History(**state["history"]), int(state["step"])

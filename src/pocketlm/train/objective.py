@@ -12,16 +12,16 @@ from pocketlm.train.batches import Batch
 LOGITS = 1 << 20  # logits that exist at the same time: few enough to stay in cache
 
 
-def next_token_losses(model: Any, batch: Batch) -> Tensor:
-    """Cross-entropy of each of a batch's labels, in nats: (labels,).
+def next_token_loss(model: Any, batch: Batch) -> Tensor:
+    """Summed cross-entropy over a batch's labels, in nats.
 
     Args:
         model: a Hugging Face causal language model (`.model`, `.lm_head`) with packed attention.
     """
     hidden = model.model(input_ids=batch.ids, position_ids=batch.positions, use_cache=False, batch=batch)
     states = hidden.last_hidden_state[0, batch.labelled]
-    losses: Tensor = _VocabularyLoss.apply(states, model.lm_head.weight, batch.label)  # type: ignore[no-untyped-call]
-    return losses
+    loss: Tensor = _VocabularyLoss.apply(states, model.lm_head.weight, batch.label)  # type: ignore[no-untyped-call]
+    return loss
 
 
 class _VocabularyLoss(torch.autograd.Function):
@@ -35,7 +35,7 @@ class _VocabularyLoss(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, hidden: Tensor, matrix: Tensor, label: Tensor) -> Tensor:
-        """hidden (labels, width), matrix (vocabulary, width), label (labels,) -> their losses in fp32."""
+        """hidden (labels, width), matrix (vocabulary, width), label (labels,) -> the summed loss in fp32."""
         top = torch.full((len(label), 1), -torch.inf, device=hidden.device)
         total = torch.zeros_like(top)
         mean = torch.zeros(hidden.shape, device=hidden.device)
@@ -54,9 +54,9 @@ class _VocabularyLoss(torch.autograd.Function):
         right = matrix[label].float()
         ctx.save_for_backward((mean / total - right).to(hidden.dtype))
         score = (hidden.float() * right).sum(1)
-        return (top + total.log())[:, 0] - score
+        return (top + total.log()).sum() - score.sum()
 
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
         (grad,) = ctx.saved_tensors
-        return grad * grads[0][:, None].to(grad.dtype), None, None
+        return grad * grads[0].to(grad.dtype), None, None
