@@ -15,12 +15,13 @@ from pocketlm.models.load import load_model
 from pocketlm.tasks.call import Call, CallRow
 from pocketlm.tasks.template import Message
 from pocketlm.tasks.tools import ToolSet
-from pocketlm.train import loop
+from pocketlm.train import loop, objective
 from pocketlm.train.attention import use_packed_attention
 from pocketlm.train.batches import Example, make_batch, plan_batches, shared_prefix
 from pocketlm.train.fused import Block, fuse
 from pocketlm.train.lora import adapter_state, add_lora, lora_layers, merge_adapter, save_adapter
 from pocketlm.train.objective import next_token_loss
+from pocketlm.train.optimizer import schedule
 from pocketlm.train.run import train_run
 
 TARGETS = ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"]
@@ -156,7 +157,9 @@ def test_unknown_target_names_the_known_ones(tiny_llama: Path) -> None:
         add_lora(load_model(tiny_llama, torch.float32), ["query"], 4, 8.0)
 
 
-def fit(folder: Path, checkpoint: Path, *, stop_at: int | None = None) -> tuple[Any, list[dict[str, float]]]:
+def fit(
+    folder: Path, checkpoint: Path, *, stop_at: int | None = None, rows: list[Example] | None = None, **changes: Any
+) -> tuple[Any, list[dict[str, float]]]:
     model = tuned(folder, noise=0.0)
     seen: list[dict[str, float]] = []
 
@@ -165,9 +168,77 @@ def fit(folder: Path, checkpoint: Path, *, stop_at: int | None = None) -> tuple[
         if entry["step"] == stop_at:
             raise KeyboardInterrupt
 
-    settings = TrainConfig(epochs=3, batch_tokens=40, lr=5e-3)
-    loop.fit(model, [examples(20)] * 3, examples(4, seed=1), settings, seed=0, checkpoint=checkpoint, log=log)
+    settings = TrainConfig.model_validate({"epochs": 3, "batch_tokens": 40, "lr": 5e-3, **changes})
+    loop.fit(model, [rows or examples(20)] * 3, examples(4, seed=1), settings, seed=0, checkpoint=checkpoint, log=log)
     return model, seen
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"schedule": "linear"}, {"schedule": "constant"}, {"schedule": "wsd"}, {"warmup": 0.5}, {"weight_decay": 0.5},
+        {"accumulate": 2}, {"label_smoothing": 0.2}, {"neftune": 20.0}, {"clip": 0.01}, {"lr": 1e-3}, {"batch_tokens": 80},
+        {"epochs": 2}, {"patience": 1, "lr": 0.5},
+    ],
+    ids=str,
+)  # fmt: skip
+def test_every_setting_of_the_loop_changes_the_weights(tiny_llama: Path, tmp_path: Path, change: dict[str, Any]) -> None:
+    usual, other = (
+        adapter_state(fit(tiny_llama, tmp_path / f"{i}.pt", **settings)[0]) for i, settings in enumerate(({}, change))
+    )
+    assert not all(torch.equal(tensor, other[name]) for name, tensor in usual.items())
+
+
+def test_accumulated_batches_have_the_gradient_of_one_large_batch(tiny_llama: Path, tmp_path: Path) -> None:
+    row = examples(1)  # copies of one row, so that it does not matter which of them a batch holds
+    one = {"epochs": 1, "warmup": 0.0, "schedule": "constant", "batch_tokens": 16 * len(row[0])}
+    parts = {**one, "batch_tokens": 4 * len(row[0]), "accumulate": 4}
+    results = [adapter_state(fit(tiny_llama, tmp_path / f"{i}", rows=row * 16, **s)[0]) for i, s in enumerate((one, parts))]
+    for name, tensor in results[0].items():
+        torch.testing.assert_close(results[1][name], tensor, rtol=1e-3, atol=1e-6)
+
+
+def test_label_smoothing_is_that_of_torch(tiny_llama: Path) -> None:
+    row, model = examples(1)[0], load_model(tiny_llama, torch.float32)
+    with torch.no_grad():
+        logits = model(torch.tensor([row.prompt + row.completion])).logits[0, len(row.prompt) - 1 : -1]
+    want = torch.nn.functional.cross_entropy(
+        logits, torch.tensor(row.completion), label_smoothing=0.1, reduction="sum"
+    )
+    use_packed_attention(model)
+    got = next_token_loss(model, make_batch([row], 0), smoothing=0.1)
+    assert got.item() == pytest.approx(want.item(), rel=1e-5)
+
+
+def test_noise_is_bounded_by_the_length_of_the_row(tiny_llama: Path) -> None:
+    model, rows = load_model(tiny_llama, torch.float32), examples(5, prefix=20)
+    batch = make_batch(rows, 20)
+    moved = (objective._shaken(model, batch, 5.0) - model.get_input_embeddings()(batch.ids))[0].abs()
+    assert moved[:20].max() == 0
+    for group in batch.groups:
+        for places, real in zip(group.token, group.real, strict=True):
+            bound = 5.0 / (int(real.sum()) * moved.shape[1]) ** 0.5
+            assert 0.8 * bound < moved[places[real]].max() <= bound * 1.0001
+
+
+def test_patience_stops_early_and_keeps_the_best_weights(tiny_llama: Path, tmp_path: Path) -> None:
+    settings = {"patience": 2, "validations": 15, "lr": 0.3, "schedule": "constant"}
+    model, seen = fit(tiny_llama, tmp_path / "c.pt", **settings)
+    losses = [entry["valid_loss"] for entry in seen if "valid_loss" in entry]
+    best = losses.index(min(losses))
+    assert len(losses) == best + 3 and len(seen) < len(fit(tiny_llama, tmp_path / "d.pt")[1])
+    assert loop.mean_loss(model, examples(4, seed=1), 0, 40) == pytest.approx(min(losses), rel=1e-5)
+
+
+@pytest.mark.parametrize("kind", ["cosine", "linear", "constant", "wsd"])
+def test_a_schedule_rises_then_falls(kind: str) -> None:
+    factor = schedule(TrainConfig.model_validate({"schedule": kind, "warmup": 0.1}), 100)
+    factors = [factor(step) for step in range(100)]
+    assert factors[0] == 0.1 and factors[9] == 1
+    falling = factors[9:]
+    assert falling == sorted(falling, reverse=True)
+    assert {"cosine": 0.05, "linear": 0.02, "constant": 1, "wsd": 0.05}[kind] == pytest.approx(factors[-1], abs=0.02)
+    assert factors[60] == 1 or kind in ("cosine", "linear")
 
 
 def test_training_learns(tiny_llama: Path, tmp_path: Path) -> None:

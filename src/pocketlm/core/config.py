@@ -37,9 +37,16 @@ class TrainConfig(_Section):
 
     epochs: float = Field(2.0, gt=0, le=100, description="passes over the training rows")
     lr: float = Field(1e-3, gt=0, lt=1, description="peak learning rate")
+    schedule: Literal["cosine", "linear", "constant", "wsd"] = Field(
+        "cosine",
+        description="how the rate falls after the warm-up: cosine, to a twentieth; linear, to nothing; constant; wsd, not at "
+        "all until the last fifth, then linearly to nothing",
+    )
     warmup: float = Field(0.06, ge=0, lt=1, description="share of the steps in which the rate rises")
+    weight_decay: float = Field(0.0, ge=0, lt=1, description="AdamW's decay of the trained weights")
     rank: int = Field(64, ge=1, le=512, description="rank of the LoRA matrices")
     alpha: float = Field(64.0, gt=0, description="LoRA scale; the update counts alpha / rank")
+    rank_stabilized: bool = Field(False, description="the update counts alpha / sqrt(rank) instead, for high ranks")
     targets: list[str] = Field(
         ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"],
         min_length=1,
@@ -52,10 +59,17 @@ class TrainConfig(_Section):
         "same argument; full, the words around them too, and two requests in one",
     )
     batch_tokens: int = Field(512, ge=16, description="tokens a step; 512 or from 1536 on is fastest on most CPUs")
+    accumulate: int = Field(1, ge=1, description="batches whose gradients are added up before a step")
     max_tokens: int = Field(
         1024, ge=16, description="longest row in tokens; a longer one is an error before the first step"
     )
     clip: float = Field(1.0, gt=0, description="gradient norm limit")
+    label_smoothing: float = Field(0.0, ge=0, lt=1, description="share of a label's odds given to all other tokens")
+    neftune: float = Field(0.0, ge=0, description="noise on the embeddings while training (alpha); 5 is usual")
+    validations: int = Field(6, ge=1, description="how often the validation loss is measured")
+    patience: int | None = Field(
+        None, ge=1, description="stop after this many validations without a better loss, and keep the best weights"
+    )
     compute: Literal["auto", "fp32", "bf16", "int8"] = Field(
         "auto", description="arithmetic of the frozen products; auto takes what a short probe finds fastest"
     )

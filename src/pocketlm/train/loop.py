@@ -19,12 +19,13 @@ from torch import Tensor
 from pocketlm.core.config import TrainConfig
 from pocketlm.core.errors import InputError
 from pocketlm.core.files import atomic_path
+from pocketlm.core.interrupt import interrupts_wait
 from pocketlm.core.progress import progress
 from pocketlm.train.batches import Batch, Example, make_batch, plan_batches, shared_prefix
 from pocketlm.train.objective import next_token_loss
+from pocketlm.train.optimizer import make_optimizer, schedule
 
 CHECKPOINT_SECONDS = 60.0
-VALIDATIONS = 6  # in a training
 
 
 @dataclass
@@ -34,6 +35,7 @@ class History:
     steps: list[dict[str, float]] = field(default_factory=list)
     seconds: float = 0.0  # training time, interruptions left out
     tokens: int = 0  # trained rows' own tokens, shared prefixes not counted
+    stale: int = 0  # validations since the best one
 
 
 def fit(
@@ -58,48 +60,103 @@ def fit(
     Raises:
         InputError: nothing to train, or the loss is no longer finite.
     """
-    weights = [parameter for parameter in model.parameters() if parameter.requires_grad]
-    optimizer = torch.optim.AdamW(weights, lr=settings.lr, weight_decay=0.0, betas=(0.9, 0.99), fused=True)
     prefix = shared_prefix([*(example for rows in epochs for example in rows), *valid])
     plan = _plan(epochs, prefix, settings, seed)
     rate = schedule(settings, len(plan))
-    every = max(1, len(plan) // VALIDATIONS)  # steps
-    history, step = _resume(checkpoint, weights, optimizer)
+    every = max(1, len(plan) // settings.validations)  # steps
+    state = _State(model, settings, checkpoint)
+    history = state.history
     model.train()
-    since, saved = time.perf_counter(), time.monotonic()
-
-    def save() -> None:
-        nonlocal since
-        history.seconds += time.perf_counter() - since
-        since = time.perf_counter()
-        _save(checkpoint, weights, optimizer, history, step)
-
-    with progress("Training", len(plan)) as update:
-        update(step)
+    saved = time.monotonic()
+    with progress("Training", len(plan)) as update, interrupts_wait() as check:
+        update(len(history.steps))
         try:
-            while step < len(plan):
-                rows = plan[step]
-                batch = make_batch(rows, prefix, settings.batch_tokens)
-                loss = _step(model, batch, weights, optimizer, settings.lr * rate(step), settings.clip)
-                step += 1
-                history.tokens += sum(len(row) - prefix for row in rows)
-                entry = {"step": step, "loss": loss, "lr": settings.lr * rate(step - 1)}
-                if valid and (step == len(plan) or (step % every == 0 and len(plan) - step >= every)):
+            while (step := len(history.steps)) < len(plan) and not state.is_stale(settings):
+                torch.manual_seed(seed + step)  # noise and dropout are the same however often a run was interrupted
+                entry = {"step": step + 1, "loss": 0.0, "lr": settings.lr * rate(step)}
+                entry["loss"] = _step(model, plan[step], prefix, settings, state, entry["lr"])
+                history.tokens += sum(len(row) - prefix for rows in plan[step] for row in rows)
+                last = step + 1 == len(plan)
+                if valid and (last or ((step + 1) % every == 0 and len(plan) - step > every)):
                     entry["valid_loss"] = mean_loss(model, valid, prefix, settings.batch_tokens)
-                elapsed = history.seconds + time.perf_counter() - since
+                    state.compare(entry["valid_loss"])
+                elapsed = state.seconds()
                 entry |= {"seconds": round(elapsed, 2), "tokens_per_s": round(history.tokens / elapsed, 1)}
                 history.steps.append(entry)
                 log(entry)
-                update(1, f"loss {loss:.3f}" + (f" valid {entry['valid_loss']:.3f}" if "valid_loss" in entry else ""))
+                note = f" valid {entry['valid_loss']:.3f}" if "valid_loss" in entry else ""
+                update(1, f"loss {entry['loss']:.3f}{note}")
+                check()
                 if time.monotonic() - saved > CHECKPOINT_SECONDS:
-                    save()
+                    state.save()
                     saved = time.monotonic()
         except KeyboardInterrupt:
-            save()
+            state.save()
             raise
-    save()
+    state.save()
+    state.take_best()
     model.eval()
     return history
+
+
+class _State:
+    """What a training changes, and its checkpoint: weights, optimizer, history, and the best weights so far."""
+
+    def __init__(self, model: Any, settings: TrainConfig, file: Path) -> None:
+        self.weights: list[Tensor] = [parameter for parameter in model.parameters() if parameter.requires_grad]
+        self.optimizer = make_optimizer(self.weights, settings)
+        self.history = History()
+        self._file, self._since = file, time.perf_counter()
+        self._keeps_best = settings.patience is not None
+        self._best: dict[str, Any] = {"loss": float("inf"), "weights": []}
+        if file.exists():
+            self._resume()
+
+    def compare(self, loss: float) -> None:
+        """Note a validation loss; where the best weights are to be kept, keep these if they are."""
+        if loss >= self._best["loss"]:
+            self.history.stale += 1
+            return
+        self.history.stale = 0
+        self._best = {"loss": loss, "weights": self._copies() if self._keeps_best else []}
+
+    def is_stale(self, settings: TrainConfig) -> bool:
+        """Whether to stop early."""
+        return settings.patience is not None and self.history.stale >= settings.patience
+
+    def take_best(self) -> None:
+        """Put the best weights back, where they were kept."""
+        self._put(self._best["weights"])
+
+    def seconds(self) -> float:
+        """Training time so far."""
+        return self.history.seconds + time.perf_counter() - self._since
+
+    def save(self) -> None:
+        """Write the checkpoint."""
+        self.history.seconds, self._since = self.seconds(), time.perf_counter()
+        state = {
+            "weights": [weight.detach() for weight in self.weights],
+            "optimizer": self.optimizer.state_dict(),
+            "history": vars(self.history),
+            "best": self._best,
+        }
+        with atomic_path(self._file) as aside:
+            torch.save(state, aside)
+
+    def _resume(self) -> None:
+        state = torch.load(self._file, weights_only=True)
+        self._put(state["weights"])
+        self.optimizer.load_state_dict(state["optimizer"])
+        self.history, self._best = History(**state["history"]), state["best"]
+
+    def _copies(self) -> list[Tensor]:
+        return [weight.detach().clone() for weight in self.weights]
+
+    @torch.no_grad()
+    def _put(self, kept: Sequence[Tensor]) -> None:
+        for weight, value in zip(self.weights, kept, strict=False):
+            weight.copy_(value)
 
 
 def mean_loss(model: Any, examples: Sequence[Example], prefix: int, tokens: int) -> float:
@@ -116,63 +173,36 @@ def mean_loss(model: Any, examples: Sequence[Example], prefix: int, tokens: int)
     return total / labels
 
 
-def schedule(settings: TrainConfig, steps: int) -> Callable[[int], float]:
-    """Linear warm-up, then a cosine down to a twentieth: step -> factor of the peak rate."""
-    warm = max(1, round(settings.warmup * steps))
-
-    def factor(step: int) -> float:
-        if step < warm:
-            return (step + 1) / warm
-        done = (step - warm) / max(1, steps - warm)
-        return 0.05 + 0.95 * 0.5 * (1 + math.cos(math.pi * done))
-
-    return factor
+Step = list[list[Example]]  # the batches whose gradients one update adds up
 
 
-def _plan(epochs: Sequence[Sequence[Example]], prefix: int, settings: TrainConfig, seed: int) -> list[list[Example]]:
+def _plan(epochs: Sequence[Sequence[Example]], prefix: int, settings: TrainConfig, seed: int) -> list[Step]:
     """The rows of every step, all epochs in a row; a part of an epoch takes its first batches."""
-    plan: list[list[Example]] = []
+    plan: list[Step] = []
     for epoch, rows in enumerate(epochs):
         batches = plan_batches([len(row) - prefix for row in rows], settings.batch_tokens, seed + epoch)
-        share = min(1.0, settings.epochs - epoch)
-        plan += [[rows[i] for i in batch] for batch in batches[: max(1, round(share * len(batches)))]]
+        batches = batches[: max(1, round(min(1.0, settings.epochs - epoch) * len(batches)))]
+        filled = [[rows[i] for i in batch] for batch in batches]
+        plan += [filled[first : first + settings.accumulate] for first in range(0, len(filled), settings.accumulate)]
     return plan
 
 
-def _step(
-    model: Any, batch: Batch, weights: list[Tensor], optimizer: torch.optim.Optimizer, rate: float, clip: float
-) -> float:
+def _step(model: Any, step: Step, prefix: int, settings: TrainConfig, state: _State, rate: float) -> float:
     """One update. Returns the loss in nats a label token."""
-    loss = next_token_loss(model, batch) / len(batch.label)
-    value = loss.item()
-    if not math.isfinite(value):
-        raise InputError(f"train.lr: the loss became {value}; lower it (--set train.lr={rate / 3:.0e}) and run again")
-    loss.backward()  # type: ignore[no-untyped-call]
-    torch.nn.utils.clip_grad_norm_(weights, clip)
-    for group in optimizer.param_groups:
+    batches = [make_batch(rows, prefix, settings.batch_tokens) for rows in step]
+    labels, value = sum(len(batch.label) for batch in batches), 0.0
+    for batch in batches:
+        loss = next_token_loss(model, batch, smoothing=settings.label_smoothing, noise=settings.neftune) / labels
+        value += loss.item()
+        if not math.isfinite(value):
+            state.optimizer.zero_grad(set_to_none=True)
+            raise InputError(
+                f"train.lr: the loss became {value}; lower it (--set train.lr={rate / 3:.0e}) and run again"
+            )
+        loss.backward()  # type: ignore[no-untyped-call]
+    torch.nn.utils.clip_grad_norm_(state.weights, settings.clip)
+    for group in state.optimizer.param_groups:
         group["lr"] = rate
-    optimizer.step()
-    optimizer.zero_grad(set_to_none=True)
+    state.optimizer.step()
+    state.optimizer.zero_grad(set_to_none=True)
     return value
-
-
-def _save(file: Path, weights: list[Tensor], optimizer: torch.optim.Optimizer, history: History, step: int) -> None:
-    state = {
-        "weights": [weight.detach() for weight in weights],
-        "optimizer": optimizer.state_dict(),
-        "history": vars(history),
-        "step": step,
-    }
-    with atomic_path(file) as aside:
-        torch.save(state, aside)
-
-
-def _resume(file: Path, weights: list[Tensor], optimizer: torch.optim.Optimizer) -> tuple[History, int]:
-    if not file.exists():
-        return History(), 0
-    state = torch.load(file, weights_only=True)
-    with torch.no_grad():
-        for weight, kept in zip(weights, state["weights"], strict=True):
-            weight.copy_(kept)
-    optimizer.load_state_dict(state["optimizer"])
-    return History(**state["history"]), int(state["step"])

@@ -86,18 +86,18 @@ class LoraLinear(nn.Module):
 
     Args:
         base: the layer to wrap; its weight is (out, in).
-        rank, alpha: size and scale of the update; B starts at zero, so training starts from the base.
+        rank, scale: size of the update, and what it is multiplied by; B starts at zero, so training starts from the base.
         forward_int8, backward_int8: run the frozen product, and its gradient, in 8 bits while training; elsewhere the
             exact weight is used.
     """
 
     def __init__(
-        self, base: nn.Linear, rank: int, alpha: float, *, forward_int8: bool = False, backward_int8: bool = False
+        self, base: nn.Linear, rank: int, scale: float, *, forward_int8: bool = False, backward_int8: bool = False
     ) -> None:
         super().__init__()
         self.base = base
         self.base.requires_grad_(False)
-        self.scale = alpha / rank
+        self.scale = scale
         weight = base.weight
         self.lora_A = nn.Parameter(torch.empty(rank, base.in_features, dtype=torch.float32, device=weight.device))
         self.lora_B = nn.Parameter(torch.zeros(base.out_features, rank, dtype=torch.float32, device=weight.device))
@@ -212,9 +212,18 @@ def can_stack(layers: Sequence[nn.Module | None]) -> bool:
 
 
 def add_lora(
-    model: nn.Module, targets: list[str], rank: int, alpha: float, *, last_layers: int | None = None, int8: bool = False
+    model: nn.Module,
+    targets: list[str],
+    rank: int,
+    alpha: float,
+    *,
+    last_layers: int | None = None,
+    rank_stabilized: bool = False,
+    int8: bool = False,
 ) -> list[str]:
     """Wrap the linear layers whose last name is in `targets`; everything else is frozen. Returns the wrapped names.
+
+    The update counts alpha / rank; rank-stabilized, alpha / sqrt(rank) (Kalajdzievski 2023, arXiv:2312.03732).
 
     Raises:
         InputError: no layer matches.
@@ -233,14 +242,20 @@ def add_lora(
         raise InputError(
             f"train.targets: no layer of the base is named {', '.join(targets)}; it has {', '.join(known)}"
         )
+    scale = lora_scale(rank, alpha, rank_stabilized)
     for name in names:
         path, _, leaf = name.rpartition(".")
         parent = model.get_submodule(path)
         adapted = LoraLinear(
-            getattr(parent, leaf), rank, alpha, forward_int8=int8 and leaf in ROUNDED_FORWARD, backward_int8=int8
+            getattr(parent, leaf), rank, scale, forward_int8=int8 and leaf in ROUNDED_FORWARD, backward_int8=int8
         )
         setattr(parent, leaf, adapted)
     return names
+
+
+def lora_scale(rank: int, alpha: float, rank_stabilized: bool) -> float:
+    """What an update B A is multiplied by."""
+    return alpha / (math.sqrt(rank) if rank_stabilized else rank)
 
 
 def lora_layers(model: nn.Module) -> Iterator[tuple[str, LoraLinear]]:
@@ -257,7 +272,9 @@ def adapter_state(model: nn.Module) -> dict[str, Tensor]:
     }
 
 
-def save_adapter(model: nn.Module, folder: Path, *, base: str, rank: int, alpha: float) -> None:
+def save_adapter(
+    model: nn.Module, folder: Path, *, base: str, rank: int, alpha: float, rank_stabilized: bool = False
+) -> None:
     """Write `adapter_model.safetensors` and `adapter_config.json`, readable by PEFT."""
     names = [name for name, _ in lora_layers(model)]
     config = {
@@ -266,6 +283,7 @@ def save_adapter(model: nn.Module, folder: Path, *, base: str, rank: int, alpha:
         "base_model_name_or_path": base,
         "r": rank,
         "lora_alpha": alpha,
+        "use_rslora": rank_stabilized,
         "lora_dropout": 0.0,
         "bias": "none",
         "target_modules": names,
@@ -281,7 +299,7 @@ def merge_adapter(model: nn.Module, folder: Path) -> None:
     """Add the update of an adapter in PEFT's format to the weights of a plain model, in place, computed in fp32."""
     config = read_json(folder / "adapter_config.json")
     state = load_file(folder / "adapter_model.safetensors")
-    scale = config["lora_alpha"] / config["r"]
+    scale = lora_scale(config["r"], config["lora_alpha"], bool(config.get("use_rslora")))
     with torch.no_grad():
         for key in (key for key in state if key.endswith(".lora_A.weight")):
             weight = model.get_submodule(key.removeprefix(PEFT_PREFIX).removesuffix(".lora_A.weight")).weight

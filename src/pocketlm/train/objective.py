@@ -12,16 +12,31 @@ from pocketlm.train.batches import Batch
 LOGITS = 1 << 20  # logits that exist at the same time: few enough to stay in cache
 
 
-def next_token_loss(model: Any, batch: Batch) -> Tensor:
+def next_token_loss(model: Any, batch: Batch, *, smoothing: float = 0.0, noise: float = 0.0) -> Tensor:
     """Summed cross-entropy over a batch's labels, in nats.
 
     Args:
         model: a Hugging Face causal language model (`.model`, `.lm_head`) with packed attention.
+        smoothing: share of a label's odds that is spread over the whole vocabulary (Szegedy et al. 2016,
+            arXiv:1512.00567).
+        noise: alpha of NEFTune (Jain et al. 2024, arXiv:2310.05914): each row's embeddings are moved by up to
+            alpha / sqrt(tokens of the row x width) in every direction.
     """
-    hidden = model.model(input_ids=batch.ids, position_ids=batch.positions, use_cache=False, batch=batch)
+    inputs = {"inputs_embeds": _shaken(model, batch, noise)} if noise else {"input_ids": batch.ids}
+    hidden = model.model(**inputs, position_ids=batch.positions, use_cache=False, batch=batch)
     states = hidden.last_hidden_state[0, batch.labelled]
-    loss: Tensor = _VocabularyLoss.apply(states, model.lm_head.weight, batch.label)  # type: ignore[no-untyped-call]
+    loss: Tensor = _VocabularyLoss.apply(states, model.lm_head.weight, batch.label, smoothing)  # type: ignore[no-untyped-call]
     return loss
+
+
+def _shaken(model: Any, batch: Batch, alpha: float) -> Tensor:
+    """The embeddings of a batch with noise on the rows' own tokens."""
+    embedded: Tensor = model.get_input_embeddings()(batch.ids)
+    size = torch.zeros(embedded.shape[:2] + (1,), dtype=embedded.dtype, device=embedded.device)
+    for group in batch.groups:
+        lengths = group.real.sum(1, keepdim=True).expand_as(group.real)
+        size[0, group.token[group.real], 0] = alpha / (lengths[group.real] * embedded.shape[-1]).sqrt().to(size.dtype)
+    return embedded + torch.empty_like(embedded).uniform_(-1, 1) * size
 
 
 class _VocabularyLoss(torch.autograd.Function):
@@ -34,7 +49,7 @@ class _VocabularyLoss(torch.autograd.Function):
     """
 
     @staticmethod
-    def forward(ctx: Any, hidden: Tensor, matrix: Tensor, label: Tensor) -> Tensor:
+    def forward(ctx: Any, hidden: Tensor, matrix: Tensor, label: Tensor, smoothing: float) -> Tensor:
         """hidden (labels, width), matrix (vocabulary, width), label (labels,) -> the summed loss in fp32."""
         top = torch.full((len(label), 1), -torch.inf, device=hidden.device)
         total = torch.zeros_like(top)
@@ -52,6 +67,8 @@ class _VocabularyLoss(torch.autograd.Function):
             mean.mul_(shrink).add_(products.copy_(odds) @ rows)
             top = higher
         right = matrix[label].float()
+        if smoothing:  # all logits' mean is the logit of all rows' mean
+            right.mul_(1 - smoothing).add_(matrix.mean(0, dtype=torch.float32), alpha=smoothing)
         ctx.save_for_backward((mean / total - right).to(hidden.dtype))
         score = (hidden.float() * right).sum(1)
         return (top + total.log()).sum() - score.sum()
@@ -59,4 +76,4 @@ class _VocabularyLoss(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
         (grad,) = ctx.saved_tensors
-        return grad * grads[0].to(grad.dtype), None, None
+        return grad * grads[0].to(grad.dtype), None, None, None

@@ -106,8 +106,9 @@ def train_run(config: Config, tools: ToolSet, train: Sequence[CallRow], valid: S
     compute = choose_compute(settings.compute)
     model = load_model(base, compute.dtype)
     add_lora(
-        model, settings.targets, settings.rank, settings.alpha, last_layers=settings.last_layers, int8=compute.int8
-    )
+        model, settings.targets, settings.rank, settings.alpha, last_layers=settings.last_layers,
+        rank_stabilized=settings.rank_stabilized, int8=compute.int8,
+    )  # fmt: skip
     use_packed_attention(model)
     if settings.compile:
         for block in model.model.layers:
@@ -137,7 +138,10 @@ def train_run(config: Config, tools: ToolSet, train: Sequence[CallRow], valid: S
     (folder / "metrics.jsonl").write_text(
         "".join(dump_compact(entry) + "\n" for entry in history.steps), encoding="utf-8"
     )
-    save_adapter(model, folder / "adapter", base=config.base, rank=settings.rank, alpha=settings.alpha)
+    save_adapter(
+        model, folder / "adapter", base=config.base, rank=settings.rank, alpha=settings.alpha,
+        rank_stabilized=settings.rank_stabilized,
+    )  # fmt: skip
     model = load_model(base, torch.float32)  # afresh: what trained may have rounded the base's weights
     merge_adapter(model, folder / "adapter")
     with atomic_dir(folder / "model") as aside:
