@@ -16,9 +16,7 @@ TALK = [Message("user", "wake me"), Message("assistant", "when?"), Message("user
 def test_rendered_here_and_by_jinja_are_equal(template: Template, messages: list[Message]) -> None:
     environment = jinja2.Environment(trim_blocks=True, lstrip_blocks=True)
     turns = [{"role": message.role, "content": message.content} for message in messages]
-    rendered = environment.from_string(template.jinja).render(
-        messages=turns, add_generation_prompt=True, bos_token=""
-    )
+    rendered = environment.from_string(template.jinja).render(messages=turns, add_generation_prompt=True, bos_token="")
     assert rendered == template.render(messages)
 
 

@@ -76,11 +76,27 @@ def test_fused_modules_equal_those_they_replace(tiny_llama: Path, int8: bool) ->
         model = tuned(tiny_llama, int8=int8)
         model.train()
         before = [name for name, _ in lora_layers(model)]
-        assert (fuse(model) if fused else 0) == (3 if fused else 0)  # both blocks and the last norm
+        assert (fuse(model, int8=int8) if fused else 0) == (3 if fused else 0)  # both blocks and the last norm
         assert [name for name, _ in lora_layers(model)] == before
         results.append(loss_and_gradient(model, [make_batch(rows, 0)]))
     assert results[1][0] == pytest.approx(results[0][0], rel=1e-5)
     assert (results[1][1] - results[0][1]).norm() / results[0][1].norm() < (0.05 if int8 else 1e-5)
+
+
+@pytest.mark.parametrize("targets", [["q_proj", "v_proj"], ["q_proj", "k_proj", "v_proj", "o_proj"]])
+def test_blocks_that_are_adapted_in_part_are_fused_too(tiny_llama: Path, targets: list[str]) -> None:
+    results = []
+    for fused in (False, True):
+        model = load_model(tiny_llama, torch.float32)
+        torch.manual_seed(0)
+        add_lora(model, targets, 4, 8.0, last_layers=1)
+        for _, layer in lora_layers(model):
+            torch.nn.init.normal_(layer.lora_B, std=0.05)
+        use_packed_attention(model)
+        assert not fused or fuse(model) == 3
+        results.append(loss_and_gradient(model, [make_batch(examples(5), 0)]))
+    assert results[1][0] == pytest.approx(results[0][0], rel=1e-5)
+    assert (results[1][1] - results[0][1]).norm() / results[0][1].norm() < 1e-5
 
 
 def test_a_run_trains_fused_blocks(tiny_llama: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -182,7 +198,9 @@ def fit(
     ],
     ids=str,
 )  # fmt: skip
-def test_every_setting_of_the_loop_changes_the_weights(tiny_llama: Path, tmp_path: Path, change: dict[str, Any]) -> None:
+def test_every_setting_of_the_loop_changes_the_weights(
+    tiny_llama: Path, tmp_path: Path, change: dict[str, Any]
+) -> None:
     usual, other = (
         adapter_state(fit(tiny_llama, tmp_path / f"{i}.pt", **settings)[0]) for i, settings in enumerate(({}, change))
     )
@@ -193,7 +211,9 @@ def test_accumulated_batches_have_the_gradient_of_one_large_batch(tiny_llama: Pa
     row = examples(1)  # copies of one row, so that it does not matter which of them a batch holds
     one = {"epochs": 1, "warmup": 0.0, "schedule": "constant", "batch_tokens": 16 * len(row[0])}
     parts = {**one, "batch_tokens": 4 * len(row[0]), "accumulate": 4}
-    results = [adapter_state(fit(tiny_llama, tmp_path / f"{i}", rows=row * 16, **s)[0]) for i, s in enumerate((one, parts))]
+    results = [
+        adapter_state(fit(tiny_llama, tmp_path / f"{i}", rows=row * 16, **s)[0]) for i, s in enumerate((one, parts))
+    ]
     for name, tensor in results[0].items():
         torch.testing.assert_close(results[1][name], tensor, rtol=1e-3, atol=1e-6)
 
@@ -202,9 +222,7 @@ def test_label_smoothing_is_that_of_torch(tiny_llama: Path) -> None:
     row, model = examples(1)[0], load_model(tiny_llama, torch.float32)
     with torch.no_grad():
         logits = model(torch.tensor([row.prompt + row.completion])).logits[0, len(row.prompt) - 1 : -1]
-    want = torch.nn.functional.cross_entropy(
-        logits, torch.tensor(row.completion), label_smoothing=0.1, reduction="sum"
-    )
+    want = torch.nn.functional.cross_entropy(logits, torch.tensor(row.completion), label_smoothing=0.1, reduction="sum")
     use_packed_attention(model)
     got = next_token_loss(model, make_batch([row], 0), smoothing=0.1)
     assert got.item() == pytest.approx(want.item(), rel=1e-5)

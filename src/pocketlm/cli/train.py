@@ -17,6 +17,10 @@ def train(
     name: Annotated[str, typer.Option(help="Name of the run; by default the project folder's name.")] = "",
     overrides: Set = [],  # noqa: B006  typer reads the default, nothing writes to it
     help_config: Annotated[bool, typer.Option("--help-config", help="List every setting and leave.")] = False,
+    show_batch: Annotated[
+        bool,
+        typer.Option("--show-batch", help="Show two rows as they are trained, what is learnt coloured, and leave."),
+    ] = False,
     as_json: Json = False,
 ) -> None:
     """Train a LoRA adapter on a project's examples; interrupted, the same command goes on."""
@@ -24,9 +28,11 @@ def train(
         print("\n".join(_settings()))
         return
     be_quiet(as_json)
+    from rich.console import Console
+
     from pocketlm.core.config import load_config
     from pocketlm.data.dataset import prepare
-    from pocketlm.train.run import train_run
+    from pocketlm.train.run import show_first_batch, train_run
 
     config = load_config(project, overrides)
     home = project if project.is_dir() else project.parent
@@ -44,6 +50,9 @@ def train(
     )
     for note in data.notes:
         say(note)
+    if show_batch:
+        Console(highlight=False).print(show_first_batch(config, data.tools, data.rows("train")), soft_wrap=True)
+        return
     run = train_run(config, data.tools, data.rows("train"), data.rows("valid"), folder)
     metrics = run.manifest["metrics"]
     text = (

@@ -67,9 +67,7 @@ TERSE = Template(
     assistant="{content}<|im_end|>",
     answer="",
     stop="<|im_end|>",
-    jinja=(
-        "{{ '<|im_start|>' }}{% for message in messages %}{{ message['content'] + '<|im_end|>' }}{% endfor %}"
-    ),
+    jinja=("{{ '<|im_start|>' }}{% for message in messages %}{{ message['content'] + '<|im_end|>' }}{% endfor %}"),
     opening="<|im_start|>",
 )
 

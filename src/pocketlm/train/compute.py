@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import torch
 
-from pocketlm.train.lora import Int8Product
+from pocketlm.train.linear import Int8Product
 
 TRIM_THRESHOLD, TOP_PAD, MMAP_MAX = -1, -2, -4  # mallopt's names, from glibc's malloc.h
 HUGEPAGE, PAGE = 14, 2 << 20  # madvise's name for pages of 2 MB, from Linux's mman.h

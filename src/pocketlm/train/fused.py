@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from pocketlm.train.attention import attend
 from pocketlm.train.batches import Batch, Example, make_batch
-from pocketlm.train.lora import LoraStack, can_stack
+from pocketlm.train.linear import Stack, can_stack
 
 
 def scratch(name: str, like: Tensor, dtype: torch.dtype | None = None) -> Tensor:
@@ -82,22 +82,24 @@ class _Norm(torch.autograd.Function):
 
 
 class Block(nn.Module):
-    """A pre-norm decoder block with rotary positions, grouped attention and a gated MLP; all linear layers adapted.
+    """A pre-norm decoder block with rotary positions, grouped attention and a gated MLP; its linear layers are frozen,
+    adapted or some of both.
 
     It takes the place of a transformers layer and keeps that layer's modules under their names, so that adapters are
     saved and loaded as before.
     """
 
-    def __init__(self, layer: Any) -> None:
+    def __init__(self, layer: Any, *, int8: bool = False) -> None:
         super().__init__()
         self.self_attn, self.mlp = layer.self_attn, layer.mlp
         self.input_layernorm = _norm_of(layer.input_layernorm)
         self.post_attention_layernorm = _norm_of(layer.post_attention_layernorm)
         attention, mlp = self.self_attn, self.mlp
-        self.qkv = LoraStack([attention.q_proj, attention.k_proj, attention.v_proj])
-        self.output = LoraStack([attention.o_proj])
-        self.halves = LoraStack([mlp.gate_proj, mlp.up_proj])
-        self.down = LoraStack([mlp.down_proj])
+        back = {"backward_int8": int8}  # what runs in 8 bits forward too: see ROUNDED_FORWARD
+        self.qkv = Stack([attention.q_proj, attention.k_proj, attention.v_proj], **back)
+        self.output = Stack([attention.o_proj], forward_int8=int8, **back)
+        self.halves = Stack([mlp.gate_proj, mlp.up_proj], forward_int8=int8, **back)
+        self.down = Stack([mlp.down_proj], **back)
         self.width, self.scaling = attention.head_dim, attention.scaling  # of a head
         self.heads, self.kv_heads = (stack // self.width for stack in self.qkv.widths[:2])
 
@@ -187,16 +189,17 @@ def _rotate(x: Tensor, cos: Tensor, sin: Tensor) -> None:
     second.mul_(cos).addcmul_(before, sin)
 
 
-def fuse(model: Any) -> int:
+def fuse(model: Any, *, int8: bool = False) -> int:
     """Replace blocks and norms whose weights are frozen by ours. Returns how many were replaced.
 
-    The model has packed attention, is where it will train, and its layers are adapted.
+    The model has packed attention, is where it will train, and its adapters are in place. `int8`: frozen products in
+    8 bits.
     """
     was_training, replaced = model.training, 0
     model.eval()  # exact products: in 8 bits the probes would compare rounding
     layers = model.model.layers
     for index, layer in enumerate(layers):
-        if _is_block(layer) and _same_block(layer, ours := Block(layer), model.model.rotary_emb):
+        if _is_block(layer) and _same_block(layer, ours := Block(layer, int8=int8), model.model.rotary_emb):
             layers[index] = ours
             replaced += 1
     for name, module in list(model.named_modules()):

@@ -21,7 +21,7 @@ from pocketlm.core.errors import InputError
 from pocketlm.core.files import atomic_path
 from pocketlm.core.interrupt import interrupts_wait
 from pocketlm.core.progress import progress
-from pocketlm.train.batches import Batch, Example, make_batch, plan_batches, shared_prefix
+from pocketlm.train.batches import Example, make_batch, plan_batches, shared_prefix
 from pocketlm.train.objective import next_token_loss
 from pocketlm.train.optimizer import make_optimizer, schedule
 
@@ -104,6 +104,8 @@ class _State:
 
     def __init__(self, model: Any, settings: TrainConfig, file: Path) -> None:
         self.weights: list[Tensor] = [parameter for parameter in model.parameters() if parameter.requires_grad]
+        if not self.weights:
+            raise InputError("no parameter of the model is trained; name layers in train.targets")
         self.optimizer = make_optimizer(self.weights, settings)
         self.history = History()
         self._file, self._since = file, time.perf_counter()

@@ -32,7 +32,7 @@ def next_token_loss(model: Any, batch: Batch, *, smoothing: float = 0.0, noise: 
 def _shaken(model: Any, batch: Batch, alpha: float) -> Tensor:
     """The embeddings of a batch with noise on the rows' own tokens."""
     embedded: Tensor = model.get_input_embeddings()(batch.ids)
-    size = torch.zeros(embedded.shape[:2] + (1,), dtype=embedded.dtype, device=embedded.device)
+    size = torch.zeros((*embedded.shape[:2], 1), dtype=embedded.dtype, device=embedded.device)
     for group in batch.groups:
         lengths = group.real.sum(1, keepdim=True).expand_as(group.real)
         size[0, group.token[group.real], 0] = alpha / (lengths[group.real] * embedded.shape[-1]).sqrt().to(size.dtype)

@@ -16,9 +16,7 @@ DECAY = 0.2  # share of the steps in which "wsd" falls
 
 def make_optimizer(weights: Sequence[Tensor], settings: TrainConfig) -> torch.optim.Optimizer:
     """AdamW (Loshchilov and Hutter 2019, arXiv:1711.05101) with a memory that suits a few hundred steps."""
-    return torch.optim.AdamW(
-        weights, lr=settings.lr, weight_decay=settings.weight_decay, betas=(0.9, 0.99), fused=True
-    )
+    return torch.optim.AdamW(weights, lr=settings.lr, weight_decay=settings.weight_decay, betas=(0.9, 0.99), fused=True)
 
 
 def schedule(settings: TrainConfig, steps: int) -> Callable[[int], float]:

@@ -13,6 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from rich.text import Text
+
 from pocketlm.core.config import Config
 from pocketlm.core.errors import InputError, Problems
 from pocketlm.core.files import atomic_dir, dump_compact, read_json, sha256_value, write_json
@@ -24,6 +26,7 @@ from pocketlm.tasks.call import CallRow, CallTask, Grounding, learn_grounding
 from pocketlm.tasks.template import CHATML, TEMPLATES, TERSE, Template
 from pocketlm.tasks.tools import ToolSet
 from pocketlm.train.batches import Example
+from pocketlm.train.checks import check_examples, show_batch
 
 
 @dataclass(frozen=True)
@@ -103,6 +106,7 @@ def train_run(config: Config, tools: ToolSet, train: Sequence[CallRow], valid: S
     settings = config.train
     epochs = [encode(task, rows, tokenizer, template, settings.max_tokens) for rows in _epochs(config, tools, train)]
     held_out = encode(task, valid, tokenizer, template, settings.max_tokens)
+    check_examples(epochs[0], [_name(row) for row in train], tokenizer.convert_tokens_to_ids(template.stop))
     compute = choose_compute(settings.compute)
     model = load_model(base, compute.dtype)
     add_lora(
@@ -114,7 +118,7 @@ def train_run(config: Config, tools: ToolSet, train: Sequence[CallRow], valid: S
         for block in model.model.layers:
             block.compile(dynamic=True)
     else:
-        fuse(model)
+        fuse(model, int8=compute.int8)
     keep_freed_memory()  # from here on: what loading frees must not become holes in training's memory
     trained = sum(p.numel() for p in model.parameters() if p.requires_grad)
     say(
@@ -177,6 +181,14 @@ def train_run(config: Config, tools: ToolSet, train: Sequence[CallRow], valid: S
     return Run(folder)
 
 
+def show_first_batch(config: Config, tools: ToolSet, train: Sequence[CallRow]) -> Text:
+    """Two rows of a training's first batch, what is learnt coloured."""
+    tokenizer = load_tokenizer(resolve_base(config.base))
+    task, rows = CallTask(tools, config.tools_in_prompt), next(_epochs(config, tools, train))
+    examples = encode(task, rows, tokenizer, _template(config, tokenizer), config.train.max_tokens)
+    return show_batch(examples, tokenizer, config.train.batch_tokens, config.seed)
+
+
 def _epochs(config: Config, tools: ToolSet, train: Sequence[CallRow]) -> Iterator[Sequence[CallRow]]:
     """The rows of each epoch."""
     kind = config.train.augment
@@ -193,7 +205,9 @@ def _template(config: Config, tokenizer: Any) -> Template:
     wanted = TEMPLATES[config.template]
     missing = [mark for mark in wanted.marks if mark not in tokenizer.get_vocab()]
     if missing:
-        raise InputError(f"template: {wanted.name} needs {', '.join(missing)}, which the base's tokenizer does not know")
+        raise InputError(
+            f"template: {wanted.name} needs {', '.join(missing)}, which the base's tokenizer does not know"
+        )
     return wanted
 
 
@@ -215,13 +229,18 @@ def encode(
     answers = tokenizer([task.completion(row, template) for row in rows], add_special_tokens=False)["input_ids"]
     examples = [Example(prompt, answer) for prompt, answer in zip(prompts, answers, strict=True)]
     long = [
-        f"{row.where or row.text[:40]!r}: {len(example)} tokens"
+        f"{_name(row)}: {len(example)} tokens"
         for row, example in zip(rows, examples, strict=True)
         if len(example) > max_tokens
     ]
     if long:
         raise Problems(f"rows over train.max_tokens={max_tokens}; raise it or shorten them", long)
     return examples
+
+
+def _name(row: CallRow) -> str:
+    """What a row is called in messages."""
+    return row.where or repr(row.text[:40])
 
 
 def _parameters(model: Any) -> int:
