@@ -170,7 +170,7 @@ class Stack:
         a, bs = self._cast  # of the forward pass
         parts = [grad[:, place] for place, _ in self.adapted]
         grad_low = torch.empty_like(low)
-        for into, part, b in zip(grad_torch.split(low, self.rank, dim=1), parts, bs, strict=True):
+        for into, part, b in zip(torch.split(grad_low, self.rank, dim=1), parts, bs, strict=True):
             torch.mm(part, b, out=into)
         if self.scale != 1:
             grad_low.mul_(self.scale)
