@@ -10,8 +10,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
+from safetensors.torch import load_file
+from tiny import make_tiny_llama
 
 from pocketlm.cli import main as cli
+from pocketlm.train.run import Run
 
 TOOLS = [
     {"name": "open", "parameters": {"type": "object", "properties": {"app": {"type": "string"}}, "required": ["app"]}},
@@ -165,3 +169,65 @@ def test_init_makes_a_project_and_never_overwrites_one(
     assert (code, "data/raw" in err) == (1, True)
     code, _, err = call(capsys, monkeypatch, "init", tmp_path / "bot")
     assert (code, "project here already" in err) == (1, True)
+
+
+def test_adapters_are_listed_merged_and_swapped(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, project: Path
+) -> None:
+    runs = project / "runs"
+    for name in ("a", "b"):
+        code, _, err = call(capsys, monkeypatch, "train", project, "--name", name, "--set", f"seed={ord(name)}")
+        assert code == 0, err
+
+    def weights(folder: Path) -> dict[str, Any]:
+        return load_file(folder / "model.safetensors")
+
+    def equal(one: dict[str, Any], other: dict[str, Any]) -> bool:
+        return one.keys() == other.keys() and all(torch.equal(one[name], other[name]) for name in one)
+
+    code, out, _ = call(capsys, monkeypatch, "adapters", "list", runs, "--json")
+    assert code == 0
+    assert [Path(found["folder"]) for found in json.loads(out)] == [runs / "a" / "adapter", runs / "b" / "adapter"]
+    code, _, err = call(capsys, monkeypatch, "adapters", "merge", runs / "b", "--to", project / "merged")
+    assert code == 0, err
+    a, b = weights(runs / "a" / "model"), weights(runs / "b" / "model")
+    assert equal(weights(project / "merged"), b)
+    assert not equal(a, b)
+    code, _, err = call(capsys, monkeypatch, "adapters", "merge", runs / "b", "--to", project / "merged")
+    assert (code, "exists already" in err) == (1, True)
+
+    identity = Run.open(runs / "a").identity
+    code, _, err = call(capsys, monkeypatch, "adapters", "swap", runs / "a", runs / "b")
+    assert code == 0, err
+    assert equal(weights(runs / "a" / "model"), b)
+    assert Run.open(runs / "a").identity != identity
+    code, _, err = call(capsys, monkeypatch, "adapters", "swap", runs / "a", runs / "a")
+    assert code == 0, err
+    assert equal(weights(runs / "a" / "model"), a)
+    assert Run.open(runs / "a").identity == identity
+
+
+def test_an_adapter_of_another_kind_or_base_is_refused(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, project: Path, tmp_path: Path
+) -> None:
+    assert call(capsys, monkeypatch, "train", project)[0] == 0
+    adapter = project / "runs" / "mybot" / "adapter"
+    code, _, err = call(capsys, monkeypatch, "adapters", "merge", tmp_path, "--to", tmp_path / "out")
+    assert (code, "holds no adapter" in err) == (1, True)
+    config = json.loads((adapter / "adapter_config.json").read_text())
+    other = make_tiny_llama(tmp_path / "other", width=96)
+    code, _, err = call(capsys, monkeypatch, "adapters", "merge", adapter, "--to", tmp_path / "out", "--base", other)
+    assert (code, "has no such layer" in err) == (1, True)
+    (adapter / "adapter_config.json").write_text(json.dumps({**config, "use_dora": True}))
+    code, _, err = call(capsys, monkeypatch, "adapters", "merge", adapter, "--to", tmp_path / "out")
+    assert (code, "use_dora" in err) == (1, True)
+    assert not (tmp_path / "out").exists()
+
+
+def test_two_rows_are_shown_as_they_are_trained(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, project: Path
+) -> None:
+    code, out, _ = call(capsys, monkeypatch, "train", project, "--show-batch")
+    assert code == 0
+    assert "of them learnt (green)" in out
+    assert not (project / "runs" / "mybot" / "manifest.json").exists()

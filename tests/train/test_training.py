@@ -11,6 +11,7 @@ import torch
 
 from pocketlm.core.config import Config, TrainConfig
 from pocketlm.core.errors import InputError
+from pocketlm.models.adapters import Adapter
 from pocketlm.models.load import load_model
 from pocketlm.tasks.call import Call, CallRow
 from pocketlm.tasks.template import Message
@@ -19,7 +20,7 @@ from pocketlm.train import loop, objective
 from pocketlm.train.attention import use_packed_attention
 from pocketlm.train.batches import Example, make_batch, plan_batches, shared_prefix
 from pocketlm.train.fused import Block, fuse
-from pocketlm.train.lora import adapter_state, add_lora, lora_layers, merge_adapter, save_adapter
+from pocketlm.train.lora import adapter_state, add_lora, lora_layers, save_adapter
 from pocketlm.train.objective import next_token_loss
 from pocketlm.train.optimizer import schedule
 from pocketlm.train.run import train_run
@@ -164,7 +165,7 @@ def test_merged_model_equals_adapted_and_peft_reads_the_adapter(tiny_llama: Path
         theirs = peft.PeftModel.from_pretrained(load_model(tiny_llama, torch.float32), tmp_path)
         torch.testing.assert_close(theirs(input_ids=ids).logits, want)
         merged = load_model(tiny_llama, torch.float32)
-        merge_adapter(merged, tmp_path)
+        Adapter.open(tmp_path).merge_into(merged)
         torch.testing.assert_close(merged(input_ids=ids).logits, want, rtol=1e-4, atol=1e-5)
 
 

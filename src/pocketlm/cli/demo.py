@@ -74,7 +74,6 @@ def demo(
 
 def _measure(config: Any, data: Any, folder: Path) -> dict[str, Any]:
     """Score the base and the rules, train, score again, export and verify."""
-    from pocketlm.core.manifest import read_manifest
     from pocketlm.engines.open import open_engine
     from pocketlm.engines.rules import RulesEngine
     from pocketlm.evaluate.store import scored
@@ -93,8 +92,7 @@ def _measure(config: Any, data: Any, folder: Path) -> dict[str, Any]:
     rules = score("rules", f"rules on {data.sha256}", tuned, lambda: RulesEngine(tuned, train))
     base = score("base", config.base, full, lambda: open_engine(config.base), constrain=True, max_tokens=48)
     run = train_run(config, data.tools, train, data.rows("valid"), folder)
-    identity = str(read_manifest(folder)["key"])
-    after = score("tuned", identity, tuned, lambda: open_engine(str(folder)), constrain=True)
+    after = score("tuned", run.identity, tuned, lambda: open_engine(str(folder)), constrain=True)
     bundle = export_run(run, test, lambda: after)
     reports = {"base, tools in prompt": base, "rules, no model": rules, "tuned": after, "tuned, as GGUF": bundle.report}
     return {"reports": reports, "bundle": bundle, "run": run}

@@ -29,7 +29,7 @@ def export(
     rows = rows_for(run, task)
 
     def reference() -> Report:
-        kept, key = run / "reports" / "tuned.json", opened.manifest["key"]
+        kept, key = run / "reports" / "tuned.json", opened.identity
         return scored(kept, key, task, lambda: open_engine(str(run)), rows, constrain=True)
 
     bundles = [export_run(opened, rows, reference, format=name.strip(), precision=precision) for name in to.split(",")]

@@ -57,7 +57,7 @@ def export_run(
     if format not in FORMATS:
         raise InputError(f"--to {format}: unknown format; there are {', '.join(FORMATS)}")
     folder = run.folder / "exports" / format
-    key = sha256_value([run.manifest["key"], precision, [row.to_json() for row in rows]])
+    key = sha256_value([run.identity, precision, [row.to_json() for row in rows]])
     if (
         (folder / "manifest.json").is_file()
         and read_manifest(folder).get("key") == key

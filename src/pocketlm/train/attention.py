@@ -22,22 +22,32 @@ NAME = "pocketlm_packed"
 
 
 def packed_attention(
-    module: Any, query: Tensor, key: Tensor, value: Tensor, mask: None, *, scaling: float, batch: Batch, **_: Any
+    module: Any,
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    mask: None,
+    *,
+    scaling: float,
+    batch: Batch,
+    sliding_window: int | None = None,
+    **_: Any,
 ) -> tuple[Tensor, None]:
     """One layer's attention, as transformers calls it.
 
     Args:
         query: (1, heads, tokens, head width); key and value with their own number of heads.
         batch: where each token stands (see `Batch`).
+        sliding_window: how many tokens, itself included, a query sees.
 
     Returns:
         (1, tokens, heads, head width), and no weights.
     """
     qkv = torch.cat([query, key, value], dim=1)[0].transpose(0, 1).contiguous()
-    return attend(qkv, batch, query.shape[1], scaling)[None], None
+    return attend(qkv, batch, query.shape[1], scaling, sliding_window)[None], None
 
 
-def attend(qkv: Tensor, batch: Batch, heads: int, scaling: float) -> Tensor:
+def attend(qkv: Tensor, batch: Batch, heads: int, scaling: float, window: int | None = None) -> Tensor:
     """Attention of a whole batch.
 
     Args:
@@ -52,13 +62,15 @@ def attend(qkv: Tensor, batch: Batch, heads: int, scaling: float) -> Tensor:
     parts = [
         part.view(*shape, width) for part, shape in zip(torch.split(laid, layout.sizes), layout.shapes, strict=True)
     ]
+    if window is not None and window >= batch.prefix + max(group.token.shape[1] for group in batch.groups):
+        window = None  # nobody reaches beyond it
     front, out = None, []
     for q, k, v in zip(parts[::3], parts[1::3], parts[2::3], strict=True):
         if batch.prefix and front is None:
             front = (k[0] * scaling, v[0])
-            mixed = functional.scaled_dot_product_attention(q, k, v, is_causal=True, scale=scaling, enable_gqa=True)
+            mixed = _attend_prefix(q, k, v, scaling, window)
         else:
-            mixed = _attend(q, k, v, front, scaling)
+            mixed = _attend(q, k, v, front, scaling, window)
         out.append(mixed.reshape(-1, width))
     back: Tensor = _Take.apply(torch.cat(out), layout.out_take, layout.out_back, layout.blank)  # type: ignore[no-untyped-call]
     return back.view(tokens, heads, width)
@@ -87,7 +99,16 @@ def _layout(batch: Batch, heads: int, kv: int) -> Layout:
     return batch.layouts[key]
 
 
-def _attend(q: Tensor, k: Tensor, v: Tensor, front: tuple[Tensor, Tensor] | None, scaling: float) -> Tensor:
+def _attend_prefix(q: Tensor, k: Tensor, v: Tensor, scaling: float, window: int | None) -> Tensor:
+    """Causal attention of one long row."""
+    if window is not None:
+        return _attend(q, k, v, None, scaling, window)
+    return functional.scaled_dot_product_attention(q, k, v, is_causal=True, scale=scaling, enable_gqa=True)
+
+
+def _attend(
+    q: Tensor, k: Tensor, v: Tensor, front: tuple[Tensor, Tensor] | None, scaling: float, window: int | None = None
+) -> Tensor:
     """Causal attention of rows to their own tokens and to one prefix, in plain products.
 
     The fused kernel of torch's CPU backend takes five times as long on many short rows in bf16, nearly all of it in
@@ -104,7 +125,7 @@ def _attend(q: Tensor, k: Tensor, v: Tensor, front: tuple[Tensor, Tensor] | None
     kv = k.shape[1]
     queries = heads // kv * length  # a kv head's queries in a row
     q = q.view(rows, kv, queries, width)
-    later = _later(length, heads // kv, q.dtype, q.device)
+    later = _unseen(length, length, 0, heads // kv, window, q.dtype, q.device)
     # (rows * kv, queries, length)
     own = torch.baddbmm(later, q.flatten(0, 1), k.flatten(0, 1).transpose(1, 2), alpha=scaling)
     if front is None:
@@ -113,6 +134,8 @@ def _attend(q: Tensor, k: Tensor, v: Tensor, front: tuple[Tensor, Tensor] | None
     prefix = front_k.shape[1]
     flat = q.transpose(0, 1).reshape(kv, rows * queries, width)
     to_front = torch.bmm(flat, front_k.transpose(1, 2)).view(kv, rows, queries, prefix).transpose(0, 1)
+    if window is not None:
+        to_front = to_front + _unseen(length, prefix, prefix, heads // kv, window, q.dtype, q.device)
     weights = torch.cat([to_front, own.view(rows, kv, queries, length)], dim=-1).softmax(-1)
     out = torch.bmm(weights[..., prefix:].flatten(0, 1), v.flatten(0, 1)).view(rows, kv, queries, width)
     mixed = torch.bmm(weights[..., :prefix].transpose(0, 1).reshape(kv, rows * queries, prefix), front_v)
@@ -121,9 +144,17 @@ def _attend(q: Tensor, k: Tensor, v: Tensor, front: tuple[Tensor, Tensor] | None
 
 
 @lru_cache(maxsize=64)
-def _later(length: int, repeats: int, dtype: torch.dtype, device: torch.device) -> Tensor:
-    """What is added to the scores so that no query sees a later key: (1, repeats * length, length)."""
-    return torch.full((length, length), -torch.inf, dtype=dtype, device=device).triu(1).repeat(repeats, 1)[None]
+def _unseen(
+    length: int, keys: int, start: int, repeats: int, window: int | None, dtype: torch.dtype, device: torch.device
+) -> Tensor:
+    """What is added to scores so that no query sees a later key or one beyond its window: (1, repeats * length, keys).
+
+    The first query stands `start` tokens behind the first key.
+    """
+    behind = torch.arange(length)[:, None] + start - torch.arange(keys)  # how far a key lies behind a query
+    hidden = behind < 0 if window is None else (behind < 0) | (behind >= window)
+    scores = torch.zeros(length, keys, dtype=dtype, device=device).masked_fill_(hidden.to(device), -torch.inf)
+    return scores.repeat(repeats, 1)[None]
 
 
 def use_packed_attention(model: Any) -> None:

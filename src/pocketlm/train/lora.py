@@ -5,19 +5,16 @@ Adapters are written in PEFT's format, so that every tool that reads PEFT reads 
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator
 from pathlib import Path
 
-import torch
-from safetensors.torch import load_file, save_file
+from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from pocketlm.core.errors import InputError
-from pocketlm.core.files import atomic_path, read_json, write_json
+from pocketlm.core.files import atomic_path, write_json
+from pocketlm.models.adapters import CONFIG, PEFT_PREFIX, WEIGHTS, lora_scale
 from pocketlm.train.linear import ROUNDED_FORWARD, LoraLinear
-
-PEFT_PREFIX = "base_model.model."
 
 
 def add_lora(
@@ -31,8 +28,6 @@ def add_lora(
     int8: bool = False,
 ) -> list[str]:
     """Wrap the linear layers whose last name is in `targets`; everything else is frozen. Returns the wrapped names.
-
-    The update counts alpha / rank; rank-stabilized, alpha / sqrt(rank) (Kalajdzievski 2023, arXiv:2312.03732).
 
     Raises:
         InputError: no layer matches.
@@ -60,11 +55,6 @@ def add_lora(
         )
         setattr(parent, leaf, adapted)
     return names
-
-
-def lora_scale(rank: int, alpha: float, rank_stabilized: bool) -> float:
-    """What an update B A is multiplied by."""
-    return alpha / (math.sqrt(rank) if rank_stabilized else rank)
 
 
 def lora_layers(model: nn.Module) -> Iterator[tuple[str, LoraLinear]]:
@@ -99,22 +89,9 @@ def save_adapter(
         "inference_mode": True,
         "fan_in_fan_out": False,
     }
-    with atomic_path(folder / "adapter_model.safetensors") as aside:
+    with atomic_path(folder / WEIGHTS) as aside:
         save_file(adapter_state(model), aside)
-    write_json(folder / "adapter_config.json", config)
-
-
-def merge_adapter(model: nn.Module, folder: Path) -> None:
-    """Add the update of an adapter in PEFT's format to the weights of a plain model, in place, computed in fp32."""
-    config = read_json(folder / "adapter_config.json")
-    state = load_file(folder / "adapter_model.safetensors")
-    scale = lora_scale(config["r"], config["lora_alpha"], bool(config.get("use_rslora")))
-    with torch.no_grad():
-        for key in (key for key in state if key.endswith(".lora_A.weight")):
-            weight = model.get_submodule(key.removeprefix(PEFT_PREFIX).removesuffix(".lora_A.weight")).weight
-            assert isinstance(weight, Tensor)
-            delta = scale * (state[key.replace(".lora_A.", ".lora_B.")] @ state[key])
-            weight.copy_((weight.float() + delta).to(weight.dtype))
+    write_json(folder / CONFIG, config)
 
 
 def _layer_index(name: str) -> int:

@@ -21,6 +21,7 @@ from pocketlm.core.files import atomic_dir, dump_compact, read_json, sha256_valu
 from pocketlm.core.manifest import read_manifest, write_manifest
 from pocketlm.core.progress import say
 from pocketlm.data.augment import Augmenter
+from pocketlm.models.adapters import Adapter
 from pocketlm.models.load import lineage, load_model, load_tokenizer, resolve_base, template_of
 from pocketlm.tasks.call import CallRow, CallTask, Grounding, learn_grounding
 from pocketlm.tasks.template import CHATML, TEMPLATES, TERSE, Template
@@ -59,6 +60,11 @@ class Run:
         return dict(read_manifest(self.folder))
 
     @property
+    def identity(self) -> str:
+        """Other whenever the run may answer otherwise: its training, and an adapter that was swapped in."""
+        return str(self.manifest["key"]) + str(self.manifest.get("adapter_sha256", ""))
+
+    @property
     def config(self) -> Config:
         """The settings the run was made with."""
         return Config.model_validate(read_json(self.folder / "config.json"))
@@ -95,7 +101,7 @@ def train_run(config: Config, tools: ToolSet, train: Sequence[CallRow], valid: S
     from pocketlm.train.compute import choose_compute, keep_freed_memory
     from pocketlm.train.fused import fuse
     from pocketlm.train.loop import fit
-    from pocketlm.train.lora import add_lora, merge_adapter, save_adapter
+    from pocketlm.train.lora import add_lora, save_adapter
 
     torch.manual_seed(config.seed)
     torch.set_flush_denormal(True)
@@ -147,7 +153,7 @@ def train_run(config: Config, tools: ToolSet, train: Sequence[CallRow], valid: S
         rank_stabilized=settings.rank_stabilized,
     )  # fmt: skip
     model = load_model(base, torch.float32)  # afresh: what trained may have rounded the base's weights
-    merge_adapter(model, folder / "adapter")
+    Adapter.open(folder / "adapter").merge_into(model)
     with atomic_dir(folder / "model") as aside:
         model.save_pretrained(aside)
         tokenizer.chat_template = template.jinja

@@ -1,0 +1,87 @@
+"""Packed training equals training row by row with each family's own attention, sliding windows included."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import torch
+from transformers import (
+    AutoModelForCausalLM,
+    Gemma3TextConfig,
+    LlamaConfig,
+    Phi3Config,
+    Qwen2Config,
+    Qwen3Config,
+)
+
+from pocketlm.train.attention import use_packed_attention
+from pocketlm.train.batches import Example, make_batch
+from pocketlm.train.fused import Block, fuse
+from pocketlm.train.lora import add_lora, lora_layers
+from pocketlm.train.objective import next_token_loss
+
+SHAPE = {
+    "vocab_size": 300, "hidden_size": 64, "intermediate_size": 96, "num_hidden_layers": 2, "num_attention_heads": 4,
+    "num_key_value_heads": 2, "head_dim": 16, "pad_token_id": 0, "bos_token_id": 1, "eos_token_id": 2,
+}  # fmt: skip
+SLIDING = {"sliding_window": 8}
+FAMILIES: dict[str, tuple[Any, dict[str, Any], list[str], int]] = {  # config, its own keys, targets, fused blocks
+    "llama": (LlamaConfig, {}, ["q_proj", "v_proj", "down_proj"], 2),
+    "qwen2": (Qwen2Config, {}, ["q_proj", "v_proj", "down_proj"], 2),
+    "qwen2 with a window": (
+        Qwen2Config, {**SLIDING, "use_sliding_window": True, "max_window_layers": 1}, ["q_proj", "v_proj"], 1,
+    ),
+    "qwen3": (Qwen3Config, {}, ["q_proj", "v_proj", "down_proj"], 0),
+    "gemma3": (Gemma3TextConfig, {**SLIDING, "layer_types": ["sliding_attention", "full_attention"]}, ["q_proj", "up_proj"], 0),
+    "phi3": (Phi3Config, SLIDING, ["qkv_proj", "down_proj"], 0),
+}  # fmt: skip
+
+
+def model_of(family: str) -> Any:
+    kind, more, targets, _ = FAMILIES[family]
+    torch.manual_seed(0)
+    model = AutoModelForCausalLM.from_config(kind(**SHAPE, **more), attn_implementation="eager").eval()
+    add_lora(model, targets, 4, 8.0)
+    for _, layer in lora_layers(model):
+        torch.nn.init.normal_(layer.lora_B, std=0.05)
+    return model
+
+
+def rows(prefix: int) -> list[Example]:
+    generator = torch.Generator().manual_seed(1)
+
+    def tokens(count: int) -> list[int]:
+        return torch.randint(3, 300, (count,), generator=generator).tolist()
+
+    front = tokens(prefix)
+    return [Example(front + tokens(3 + 4 * i), tokens(2 + i)) for i in range(5)]
+
+
+def gradient(model: Any) -> torch.Tensor:
+    return torch.cat([p.grad.flatten() for p in model.parameters() if p.grad is not None])
+
+
+def one_by_one(model: Any, examples: list[Example]) -> tuple[float, torch.Tensor]:
+    total = torch.zeros(())
+    for row in examples:
+        ids = torch.tensor([row.prompt + row.completion])
+        logits = model(input_ids=ids).logits[0, len(row.prompt) - 1 : -1]
+        total = total + torch.nn.functional.cross_entropy(logits, torch.tensor(row.completion), reduction="sum")
+    total.backward()
+    return total.item(), gradient(model)
+
+
+@pytest.mark.parametrize("prefix", [0, 20])
+@pytest.mark.parametrize("family", FAMILIES)
+def test_loss_and_gradient_equal_those_of_transformers(family: str, prefix: int) -> None:
+    examples = rows(prefix)
+    want = one_by_one(model_of(family), examples)
+    model = model_of(family)
+    use_packed_attention(model)
+    fuse(model)
+    assert sum(isinstance(layer, Block) for layer in model.model.layers) == FAMILIES[family][3]
+    loss = next_token_loss(model, make_batch(examples, prefix))
+    loss.backward()
+    assert loss.item() == pytest.approx(want[0], rel=1e-5)
+    assert (gradient(model) - want[1]).norm() / want[1].norm() < 1e-5
