@@ -82,7 +82,7 @@ def _score(base: str, data: Dataset, run: Run, test: list[CallRow], *, quick: bo
     """All engines on the test rows; the base with the tools in its prompt and under the same grammar as the tuned model."""
     task = run.task
     free, full = (CallTask(data.tools, prompt, grounding=task.grounding) for prompt in ("none", "full"))
-    kept, key = run.folder / "reports", run.manifest["key"]
+    kept, key = run.folder / "reports", run.identity
 
     def engine() -> Engine:
         return open_engine(str(run.folder))

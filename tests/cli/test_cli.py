@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 import subprocess
 import sys
 import time
@@ -125,7 +127,7 @@ def test_ctrl_c_then_again(capsys: pytest.CaptureFixture[str], monkeypatch: pyte
     def interrupted(*arguments: Any) -> float:
         calls[0] += 1
         if calls[0] == 4:
-            raise KeyboardInterrupt
+            os.kill(os.getpid(), signal.SIGINT)
         return step(*arguments)
 
     monkeypatch.setattr(loop, "_step", interrupted)

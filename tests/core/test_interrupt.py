@@ -1,4 +1,4 @@
-"""Ctrl-C waits until it is asked for, the second one does not."""
+"""Ctrl-C waits until the work is at a good place, the second one does not."""
 
 from __future__ import annotations
 
@@ -10,21 +10,29 @@ import pytest
 from pocketlm.core.interrupt import interrupts_wait
 
 
-def test_an_interrupt_waits_for_the_check() -> None:
-    before = signal.getsignal(signal.SIGINT)
-    done = []
-    with pytest.raises(KeyboardInterrupt), interrupts_wait() as check:
-        check()
-        os.kill(os.getpid(), signal.SIGINT)
+def press() -> None:
+    os.kill(os.getpid(), signal.SIGINT)
+
+
+def test_an_interrupt_waits_until_asked_for_and_is_never_lost() -> None:
+    before, done = signal.getsignal(signal.SIGINT), []
+    with pytest.raises(KeyboardInterrupt), interrupts_wait() as asked:
+        assert not asked()
+        press()
         done.append("the step is finished")
-        check()
-        done.append("not reached")
+        assert asked()
     assert done == ["the step is finished"]
     assert signal.getsignal(signal.SIGINT) is before
 
 
 def test_a_second_interrupt_does_not_wait() -> None:
     with pytest.raises(KeyboardInterrupt), interrupts_wait():
-        for _ in range(2):
-            os.kill(os.getpid(), signal.SIGINT)
+        press()
+        press()
         raise AssertionError("not reached")
+
+
+def test_without_an_interrupt_nothing_happens() -> None:
+    with interrupts_wait() as asked:
+        pass
+    assert not asked()

@@ -8,14 +8,17 @@ import pytest
 import torch
 from transformers import (
     AutoModelForCausalLM,
+    Gemma2Config,
     Gemma3TextConfig,
     LlamaConfig,
+    MistralConfig,
     Phi3Config,
     Qwen2Config,
     Qwen3Config,
 )
 
-from pocketlm.train.attention import use_packed_attention
+from pocketlm.core.errors import InputError
+from pocketlm.train.attention import check_packing, use_packed_attention
 from pocketlm.train.batches import Example, make_batch
 from pocketlm.train.fused import Block, fuse
 from pocketlm.train.lora import add_lora, lora_layers
@@ -34,6 +37,7 @@ FAMILIES: dict[str, tuple[Any, dict[str, Any], list[str], int]] = {  # config, i
     ),
     "qwen3": (Qwen3Config, {}, ["q_proj", "v_proj", "down_proj"], 0),
     "gemma3": (Gemma3TextConfig, {**SLIDING, "layer_types": ["sliding_attention", "full_attention"]}, ["q_proj", "up_proj"], 0),
+    "mistral": (MistralConfig, SLIDING, ["q_proj", "o_proj"], 0),
     "phi3": (Phi3Config, SLIDING, ["qkv_proj", "down_proj"], 0),
 }  # fmt: skip
 
@@ -85,3 +89,20 @@ def test_loss_and_gradient_equal_those_of_transformers(family: str, prefix: int)
     loss.backward()
     assert loss.item() == pytest.approx(want[0], rel=1e-5)
     assert (gradient(model) - want[1]).norm() / want[1].norm() < 1e-5
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_known_families_pass_the_check(family: str) -> None:
+    model = model_of(family)
+    use_packed_attention(model)
+    check_packing(model)
+    assert next_token_loss(model, make_batch(rows(0), 0)).item() > 0  # packed attention is back in its place
+
+
+def test_a_family_with_capped_scores_is_refused() -> None:
+    torch.manual_seed(0)
+    capped = {"final_logit_softcapping": None, "attn_logit_softcapping": 0.01}
+    model = AutoModelForCausalLM.from_config(Gemma2Config(**SHAPE, **capped, initializer_range=0.5))
+    use_packed_attention(model)
+    with pytest.raises(InputError, match="gemma2 models cannot be trained"):
+        check_packing(model)

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+if TYPE_CHECKING:
+    from pocketlm.models.adapters import Adapter
 
 from pocketlm.cli.common import Json, be_quiet, output
 
@@ -20,17 +23,23 @@ def list_adapters(
 ) -> None:
     """List the adapters below a folder: base, rank, layers, size."""
     from pocketlm.core.errors import InputError
-    from pocketlm.models.adapters import find_adapters
+    from pocketlm.models.adapters import Adapter, find_adapters
 
     if not folder.is_dir():
         raise InputError(f"{folder}: no such folder; name the one with your runs")
-    found = list(find_adapters(folder))
-    lines = [
-        f"{adapter.folder!s:<36} {adapter.base:<28} r{adapter.rank:<4} {adapter.modules:>4} layers {adapter.size_mb:>7.1f} MB"
-        for adapter in found
-    ]
-    value = [{**asdict(adapter), "folder": str(adapter.folder)} for adapter in found]
-    output(as_json, value, "\n".join(lines) or f"{folder}: no adapters here")
+    lines, values = [], []
+    for path in find_adapters(folder):
+        try:
+            found = Adapter.open(path)
+        except InputError as error:
+            lines.append(str(error))
+            values.append({"folder": str(path), "error": str(error)})
+            continue
+        lines.append(
+            f"{path!s:<36} {found.base:<28} r{found.rank:<4} {found.layers:>4} layers {found.size_mb:>7.1f} MB"
+        )
+        values.append({**asdict(found), "folder": str(path)})
+    output(as_json, values, "\n".join(lines) or f"{folder}: no adapters here")
 
 
 @app.command()
@@ -43,10 +52,11 @@ def merge(
     """Write base and adapter as one model any Hugging Face tool opens."""
     be_quiet(as_json)
     from pocketlm.core.errors import InputError
+    from pocketlm.models.adapters import Adapter
 
     if to.exists():
         raise InputError(f"{to}: exists already; choose a new folder")
-    _write_merged(adapter, to, base)
+    _write_merged(Adapter.open(adapter), to, base)
     output(as_json, {"model": str(to)}, f"{to}: base and adapter merged")
 
 
@@ -58,34 +68,31 @@ def swap(
 ) -> None:
     """Let a run answer with another adapter of the same base; with its own again: swap RUN RUN."""
     be_quiet(as_json)
-    from pocketlm.core.files import sha256_file
-    from pocketlm.core.manifest import read_manifest, write_manifest
-    from pocketlm.models.adapters import WEIGHTS, Adapter
+    from pocketlm.core.errors import InputError
+    from pocketlm.models.adapters import Adapter
     from pocketlm.train.run import Run
 
-    own, other = (Adapter.open(folder).folder.resolve() for folder in (run, adapter))
-    model, made = Run.open(run).model, read_manifest(run)
-    _write_merged(adapter, model, made["lineage"]["base"])
-    kept = {key: value for key, value in made.items() if key not in ("adapter", "adapter_sha256")}
-    swapped = {} if other == own else {"adapter": str(other), "adapter_sha256": sha256_file(other / WEIGHTS)}
-    write_manifest(run, {**kept, **swapped})
+    opened, (own, other) = Run.open(run), (Adapter.open(folder) for folder in (run, adapter))
+    if (own.base, own.template) != (other.base, other.template):
+        raise InputError(f"{adapter}: was trained on another base or chat template than {run}; give one of {own.base}")
+    _write_merged(other, opened.model, None)
     output(as_json, {"run": str(run), "adapter": str(adapter)}, f"{run}: answers with the adapter of {adapter}")
 
 
-def _write_merged(adapter: Path, to: Path, base: str | None) -> Any:
+def _write_merged(adapter: Adapter, to: Path, base: str | None) -> None:
     """Base and adapter as one model in `to`, whole or not at all."""
     import torch
 
-    from pocketlm.core.files import atomic_dir
-    from pocketlm.models.adapters import Adapter
+    from pocketlm.core.files import atomic_dir, sha256_file, write_json
+    from pocketlm.models.adapters import STAMP, WEIGHTS
     from pocketlm.models.load import load_model, load_tokenizer, resolve_base
 
-    opened = Adapter.open(adapter)
-    folder = resolve_base(base or opened.base)
+    folder = resolve_base(base or adapter.base)
     model = load_model(folder, torch.float32)
-    opened.merge_into(model)
-    beside = opened.folder.parent / "model"  # a run's tokenizer carries the template it was trained with
-    tokenizer = load_tokenizer(beside if (beside / "tokenizer_config.json").is_file() else folder)
+    adapter.merge_into(model)
+    tokenizer = load_tokenizer(folder)
+    tokenizer.chat_template = adapter.template or tokenizer.chat_template
     with atomic_dir(to) as aside:
         model.save_pretrained(aside)
         tokenizer.save_pretrained(aside)
+        write_json(aside / STAMP, {"adapter": sha256_file(adapter.folder / WEIGHTS)})

@@ -58,19 +58,23 @@ class TrainConfig(_Section):
         description="say rows whose values are copied from the request otherwise in each epoch: values, other values of the "
         "same argument; full, the words around them too, and two requests in one",
     )
-    batch_tokens: int = Field(512, ge=16, description="tokens a step; 512 or from 1536 on is fastest on most CPUs")
+    batch_tokens: int = Field(512, ge=16, description="tokens a batch; 512 or from 1536 on is fastest on most CPUs")
     accumulate: int = Field(1, ge=1, description="batches whose gradients are added up before a step")
     max_tokens: int = Field(
         1024, ge=16, description="longest row in tokens; a longer one is an error before the first step"
     )
     clip: float = Field(1.0, gt=0, description="gradient norm limit")
-    label_smoothing: float = Field(0.0, ge=0, lt=1, description="share of a label's odds given to all other tokens")
+    label_smoothing: float = Field(
+        0.0, ge=0, lt=1, description="share of a label's odds spread over the whole vocabulary"
+    )
     neftune: float = Field(0.0, ge=0, description="noise on the embeddings while training (alpha); 5 is usual")
-    validations: int = Field(6, ge=1, description="how often the validation loss is measured")
+    validations: int = Field(
+        6, ge=1, description="into how many parts a training is cut by measuring the validation loss"
+    )
     patience: int | None = Field(
         None, ge=1, description="stop after this many validations without a better loss, and keep the best weights"
     )
-    compute: Literal["auto", "fp32", "bf16", "int8"] = Field(
+    compute: Literal["auto", "fp32", "bf16", "int8", "int8+fp32", "int8+bf16"] = Field(
         "auto", description="arithmetic of the frozen products; auto takes what a short probe finds fastest"
     )
     compile: bool = Field(

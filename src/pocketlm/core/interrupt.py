@@ -8,30 +8,31 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
 
+from pocketlm.core.progress import say
+
 
 @contextmanager
-def interrupts_wait() -> Iterator[Callable[[], None]]:
-    """Yield `check()`, which raises KeyboardInterrupt if Ctrl-C was pressed since; pressed twice, it interrupts at once.
+def interrupts_wait() -> Iterator[Callable[[], bool]]:
+    """Yield `asked()`: whether Ctrl-C was pressed. Pressed twice it interrupts at once, and at the latest at the end.
 
     Outside of the main thread Python delivers no signals, and nothing changes.
     """
-    asked = False
+    pressed = False
 
     def note(number: int, frame: FrameType | None) -> None:
-        nonlocal asked
-        if asked:
+        nonlocal pressed
+        if pressed:
             raise KeyboardInterrupt
-        asked = True
-
-    def check() -> None:
-        if asked:
-            raise KeyboardInterrupt
+        pressed = True
+        say("Stopping after this step; Ctrl-C again stops at once and loses what came since the last checkpoint")
 
     if threading.current_thread() is not threading.main_thread():
-        yield check
+        yield lambda: False
         return
     before = signal.signal(signal.SIGINT, note)
     try:
-        yield check
+        yield lambda: pressed
     finally:
-        signal.signal(signal.SIGINT, before)
+        signal.signal(signal.SIGINT, before or signal.SIG_DFL)
+    if pressed:
+        raise KeyboardInterrupt

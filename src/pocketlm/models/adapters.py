@@ -12,7 +12,10 @@ from pocketlm.core.errors import InputError
 from pocketlm.core.files import read_json
 
 PEFT_PREFIX = "base_model.model."
-CONFIG, WEIGHTS = "adapter_config.json", "adapter_model.safetensors"
+# of PEFT's options, those that change what an adapter does to the weights and that are not merged here
+UNKNOWN = ("use_dora", "rank_pattern", "alpha_pattern", "modules_to_save", "fan_in_fan_out", "lora_bias")
+CONFIG, WEIGHTS, TEMPLATE = "adapter_config.json", "adapter_model.safetensors", "chat_template.jinja"
+STAMP = "pocketlm.json"  # in a merged model: which adapter is in it
 
 
 @dataclass(frozen=True)
@@ -23,8 +26,9 @@ class Adapter:
     base: str
     rank: int
     scale: float
-    modules: int
+    layers: int
     size_mb: float
+    template: str | None  # Jinja form of the chat template it was trained with, where it is told
 
     @classmethod
     def open(cls, folder: Path) -> Adapter:
@@ -33,23 +37,31 @@ class Adapter:
         Raises:
             InputError: there is none, or one of a kind we cannot merge.
         """
-        folder = Path(folder)
+        given, folder = Path(folder), Path(folder)
         if not (folder / CONFIG).is_file():
             folder = folder / "adapter"
         if not (folder / CONFIG).is_file() or not (folder / WEIGHTS).is_file():
-            raise InputError(f"{folder.parent}: holds no adapter ({CONFIG} and {WEIGHTS})")
+            raise InputError(f"{given}: holds no adapter ({CONFIG} and {WEIGHTS})")
         config: dict[str, Any] = read_json(folder / CONFIG)
-        unknown = [key for key in ("use_dora", "rank_pattern", "alpha_pattern", "modules_to_save") if config.get(key)]
+        unknown = [key for key in UNKNOWN if config.get(key)]
         if config.get("peft_type") != "LORA" or unknown or config.get("bias", "none") != "none":
-            what = ", ".join(unknown) or str(config.get("peft_type"))
+            what = ", ".join(unknown) or f"peft_type {config.get('peft_type')}, bias {config.get('bias')}"
             raise InputError(f"{folder}: an adapter with {what}; merge it with PEFT and give the merged folder instead")
+        from safetensors import safe_open
+
+        with safe_open(folder / WEIGHTS, "pt") as weights:
+            names = list(weights.keys())
+        strange = [name for name in names if not name.endswith((".lora_A.weight", ".lora_B.weight"))]
+        if strange or not names:
+            raise InputError(f"{folder / WEIGHTS}: holds {strange[0] if strange else 'nothing'}, which is not LoRA")
         return cls(
             folder,
             str(config.get("base_model_name_or_path")),
             int(config["r"]),
             lora_scale(config["r"], config["lora_alpha"], bool(config.get("use_rslora"))),
-            len(config["target_modules"]),
+            len(names) // 2,
             (folder / WEIGHTS).stat().st_size / 1e6,
+            (folder / TEMPLATE).read_text(encoding="utf-8") if (folder / TEMPLATE).is_file() else None,
         )
 
     def merge_into(self, model: Any) -> None:
@@ -75,9 +87,9 @@ class Adapter:
                 weight.copy_((weight.float() + delta).to(weight.dtype))
 
 
-def find_adapters(folder: Path) -> Iterator[Adapter]:
-    """The adapters below a folder, by path."""
-    return (Adapter.open(config.parent) for config in sorted(Path(folder).rglob(CONFIG)))
+def find_adapters(folder: Path) -> Iterator[Path]:
+    """The folders of adapters below a folder, by path."""
+    return (config.parent for config in sorted(Path(folder).rglob(CONFIG)))
 
 
 def lora_scale(rank: int, alpha: float, rank_stabilized: bool) -> float:

@@ -16,7 +16,8 @@ from torch import Tensor
 from torch.nn import functional
 from transformers import AttentionInterface, AttentionMaskInterface
 
-from pocketlm.train.batches import Batch, Layout, make_layout
+from pocketlm.core.errors import InputError
+from pocketlm.train.batches import Batch, Example, Layout, make_batch, make_layout
 
 NAME = "pocketlm_packed"
 
@@ -52,6 +53,7 @@ def attend(qkv: Tensor, batch: Batch, heads: int, scaling: float, window: int | 
 
     Args:
         qkv: (tokens, heads + kv heads + kv heads, head width): query, key and value.
+        window: how many tokens, itself included, a query sees; None: all.
 
     Returns:
         (tokens, heads, head width).
@@ -117,6 +119,7 @@ def _attend(
     Args:
         q: (rows, heads, length, width); k and v with their own number of heads.
         front: scaled keys, and values, of the prefix, each (kv heads, prefix, width).
+        window: as in `attend`.
 
     Returns:
         (rows, heads, length, width).
@@ -162,3 +165,28 @@ def use_packed_attention(model: Any) -> None:
     AttentionInterface.register(NAME, packed_attention)
     AttentionMaskInterface.register(NAME, lambda *_, **__: None)
     model.set_attn_implementation(NAME)
+
+
+@torch.no_grad()
+def check_packing(model: Any) -> None:
+    """Prove that rows side by side give what each gives alone with the model's own attention.
+
+    It tells models with other mathematics (capped scores, convolutions that read the neighbouring row) from those we know.
+
+    Raises:
+        InputError: they do not.
+    """
+    rows = [Example([5 + i, 9, 7 + i, 6], [8, 7 + i, 5, 9]) for i in range(3)]
+    batch = make_batch(rows, 0)
+    packed = model.model(input_ids=batch.ids, position_ids=batch.positions, use_cache=False, batch=batch)
+    model.set_attn_implementation("eager")
+    alone = [model(torch.tensor([row.prompt + row.completion])).logits[0, 3:-1] for row in rows]
+    use_packed_attention(model)
+    got = model.lm_head(packed.last_hidden_state[0, batch.labelled])
+    want = torch.cat(alone)
+    off = (got - want).float().norm() / want.float().norm()
+    if off > (0.05 if want.dtype == torch.bfloat16 else 1e-3):
+        raise InputError(
+            f"base: {model.config.model_type} models cannot be trained on packed rows (answers differ by {off:.0%}); "
+            "choose a base of the Llama, Qwen, Gemma 3 or Phi-3 families"
+        )

@@ -7,7 +7,7 @@ from typing import Any
 
 from rich.text import Text
 
-from pocketlm.core.errors import InputError, Problems
+from pocketlm.core.errors import Problems
 from pocketlm.core.progress import say
 from pocketlm.train.batches import Example, plan_batches, shared_prefix
 
@@ -20,11 +20,8 @@ def check_examples(examples: Sequence[Example], names: Sequence[str], stop: int)
         stop: the token that ends an answer.
 
     Raises:
-        InputError: no rows.
         Problems: rows without a label, or whose answer does not end with `stop`: the model would never learn to stop.
     """
-    if not examples:
-        raise InputError("no training rows; add some to data.raw")
     empty = [name for name, example in zip(names, examples, strict=True) if not example.completion]
     if empty:
         raise Problems("rows with nothing to learn (an empty answer); remove them", empty)

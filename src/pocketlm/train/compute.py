@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 import torch
 
+from pocketlm.core.errors import InputError
 from pocketlm.train.linear import Int8Product
 
 TRIM_THRESHOLD, TOP_PAD, MMAP_MAX = -1, -2, -4  # mallopt's names, from glibc's malloc.h
@@ -49,25 +50,39 @@ class Compute:
     dtype: torch.dtype
     int8: bool = False
 
+    @property
+    def setting(self) -> str:
+        """The setting that asks for just this."""
+        floats = "bf16" if self.dtype == torch.bfloat16 else "fp32"
+        return f"int8+{floats}" if self.int8 else floats
+
     def __str__(self) -> str:
-        return ("int8 and " if self.int8 else "") + ("bf16" if self.dtype == torch.bfloat16 else "fp32")
+        return self.setting.replace("+", " and ")
 
 
 def choose_compute(setting: str) -> Compute:
-    """What `train.compute` asks for; for "auto" the winner of a 0.2 s probe.
+    """What `train.compute` asks for; for "auto", and for the floats beside "int8", the winner of a 0.2 s probe.
 
     bf16 must be 1.3 x as fast as fp32, and int8, rounding included, 1.3 x as fast as the better of the two.
+
+    Raises:
+        InputError: "int8" where it does not work.
     """
-    if setting in ("fp32", "bf16"):
-        return Compute(torch.bfloat16 if setting == "bf16" else torch.float32)
+    floats = {"fp32": torch.float32, "bf16": torch.bfloat16}
+    if setting.removeprefix("int8+") in floats:
+        return Compute(floats[setting.removeprefix("int8+")], setting.startswith("int8+"))
     x, weight = torch.randn(512, 768), torch.randn(1536, 768)
     short, short_weight = x.bfloat16(), weight.bfloat16()
     fp32 = _best_seconds(lambda: x @ weight.t())
     bf16 = _best_seconds(lambda: short @ short_weight.t())
     dtype = torch.bfloat16 if bf16 * 1.3 < fp32 else torch.float32
+    if not Int8Product.works():
+        if setting == "int8":
+            raise InputError("train.compute: this machine or torch multiplies no bytes; set it to auto")
+        return Compute(dtype)
     if setting == "auto":
         product, x = Int8Product(weight), x.to(dtype)
-        if not Int8Product.works() or _best_seconds(lambda: product(x)) * 1.3 > min(fp32, bf16):
+        if _best_seconds(lambda: product(x)) * 1.3 > min(fp32, bf16):
             return Compute(dtype)
     return Compute(dtype, int8=True)
 

@@ -10,6 +10,7 @@ rotation of its own simply keeps it.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -17,7 +18,7 @@ from torch import Tensor, nn
 
 from pocketlm.train.attention import attend
 from pocketlm.train.batches import Batch, Example, make_batch
-from pocketlm.train.linear import Stack, can_stack
+from pocketlm.train.linear import ROUNDED_FORWARD, LoraLinear, Stack, can_stack
 
 
 def scratch(name: str, like: Tensor, dtype: torch.dtype | None = None) -> Tensor:
@@ -81,6 +82,15 @@ class _Norm(torch.autograd.Function):
         return torch.empty_like(grads[0]).copy_(ctx.norm.backward(*ctx.saved_tensors, grads[0])), None
 
 
+ATTENTION = ("q_proj", "k_proj", "v_proj"), ("o_proj",)  # products of one input each
+MLP = ("gate_proj", "up_proj"), ("down_proj",)
+
+
+def _stack(owner: Any, names: Sequence[str], int8: bool) -> Stack:
+    rounded = int8 and all(name in ROUNDED_FORWARD for name in names)
+    return Stack([getattr(owner, name) for name in names], forward_int8=rounded, backward_int8=int8)
+
+
 class Block(nn.Module):
     """A pre-norm decoder block with rotary positions, grouped attention and a gated MLP; its linear layers are frozen,
     adapted or some of both.
@@ -95,11 +105,8 @@ class Block(nn.Module):
         self.input_layernorm = _norm_of(layer.input_layernorm)
         self.post_attention_layernorm = _norm_of(layer.post_attention_layernorm)
         attention, mlp = self.self_attn, self.mlp
-        back = {"backward_int8": int8}  # what runs in 8 bits forward too: see ROUNDED_FORWARD
-        self.qkv = Stack([attention.q_proj, attention.k_proj, attention.v_proj], **back)
-        self.output = Stack([attention.o_proj], forward_int8=int8, **back)
-        self.halves = Stack([mlp.gate_proj, mlp.up_proj], forward_int8=int8, **back)
-        self.down = Stack([mlp.down_proj], **back)
+        self.qkv, self.output = (_stack(attention, names, int8) for names in ATTENTION)
+        self.halves, self.down = (_stack(mlp, names, int8) for names in MLP)
         self.width, self.scaling = attention.head_dim, attention.scaling  # of a head
         self.heads, self.kv_heads = (stack // self.width for stack in self.qkv.widths[:2])
 
@@ -202,6 +209,8 @@ def fuse(model: Any, *, int8: bool = False) -> int:
         if _is_block(layer) and _same_block(layer, ours := Block(layer, int8=int8), model.model.rotary_emb):
             layers[index] = ours
             replaced += 1
+            for adapted in (module for module in ours.modules() if isinstance(module, LoraLinear)):
+                adapted.forget()  # what the probe made
     for name, module in list(model.named_modules()):
         if not isinstance(module, Norm) and _is_norm(module) and _same_norm(module, _norm_of(module)):
             path, _, leaf = name.rpartition(".")
@@ -209,6 +218,13 @@ def fuse(model: Any, *, int8: bool = False) -> int:
             replaced += 1
     model.train(was_training)
     return replaced
+
+
+def _window(attention: Any) -> int | None:
+    """The sliding window of an attention module: its own where it has one, else the model's, as in transformers."""
+    own = getattr(attention, "config", None)
+    found: int | None = getattr(attention, "sliding_window", getattr(own, "sliding_window", None))
+    return found
 
 
 def _is_norm(module: Any) -> bool:
@@ -225,13 +241,9 @@ def _is_block(layer: Any) -> bool:
     parts = {"self_attn", "mlp", "input_layernorm", "post_attention_layernorm"}
     if {name for name, _ in layer.named_children()} != parts or not getattr(layer.self_attn, "head_dim", 0):
         return False
-    if (
-        getattr(layer.self_attn, "sliding_window", None)
-        or getattr(layer, "attention_type", None) == "sliding_attention"
-    ):
+    if _window(layer.self_attn) is not None:
         return False
-    stacks = [("q_proj", "k_proj", "v_proj"), ("o_proj",)], [("gate_proj", "up_proj"), ("down_proj",)]
-    for owner, names in zip((layer.self_attn, layer.mlp), stacks, strict=True):
+    for owner, names in ((layer.self_attn, ATTENTION), (layer.mlp, MLP)):
         known = [[getattr(owner, name, None) for name in stack] for stack in names]
         others = [child for child in owner.children() if all(child not in stack for stack in known)]
         if any(True for child in others for _ in child.parameters()) or not all(can_stack(stack) for stack in known):

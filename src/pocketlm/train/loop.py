@@ -35,7 +35,7 @@ class History:
     steps: list[dict[str, float]] = field(default_factory=list)
     seconds: float = 0.0  # training time, interruptions left out
     tokens: int = 0  # trained rows' own tokens, shared prefixes not counted
-    stale: int = 0  # validations since the best one
+    valid_loss: float | None = None  # of the weights that are kept
 
 
 def fit(
@@ -68,31 +68,28 @@ def fit(
     history = state.history
     model.train()
     saved = time.monotonic()
-    with progress("Training", len(plan)) as update, interrupts_wait() as check:
+    with progress("Training", len(plan)) as update, interrupts_wait() as asked:
         update(len(history.steps))
-        try:
-            while (step := len(history.steps)) < len(plan) and not state.is_stale(settings):
-                torch.manual_seed(seed + step)  # noise and dropout are the same however often a run was interrupted
-                entry = {"step": step + 1, "loss": 0.0, "lr": settings.lr * rate(step)}
-                entry["loss"] = _step(model, plan[step], prefix, settings, state, entry["lr"])
-                history.tokens += sum(len(row) - prefix for rows in plan[step] for row in rows)
-                last = step + 1 == len(plan)
-                if valid and (last or ((step + 1) % every == 0 and len(plan) - step > every)):
-                    entry["valid_loss"] = mean_loss(model, valid, prefix, settings.batch_tokens)
-                    state.compare(entry["valid_loss"])
-                elapsed = state.seconds()
-                entry |= {"seconds": round(elapsed, 2), "tokens_per_s": round(history.tokens / elapsed, 1)}
-                history.steps.append(entry)
-                log(entry)
-                note = f" valid {entry['valid_loss']:.3f}" if "valid_loss" in entry else ""
-                update(1, f"loss {entry['loss']:.3f}{note}")
-                check()
-                if time.monotonic() - saved > CHECKPOINT_SECONDS:
-                    state.save()
-                    saved = time.monotonic()
-        except KeyboardInterrupt:
-            state.save()
-            raise
+        while (step := len(history.steps)) < len(plan) and not state.is_stale:
+            torch.manual_seed(seed + step)  # noise and dropout are the same however often a run was interrupted
+            entry = {"step": step + 1, "loss": 0.0, "lr": settings.lr * rate(step)}
+            entry["loss"] = _step(model, plan[step], prefix, settings, state, entry["lr"])
+            history.tokens += sum(len(row) - prefix for rows in plan[step] for row in rows)
+            last = step + 1 == len(plan)
+            if valid and (last or ((step + 1) % every == 0 and len(plan) - step > every)):
+                entry["valid_loss"] = mean_loss(model, valid, prefix, settings.batch_tokens)
+                state.compare(entry["valid_loss"])
+            elapsed = state.seconds()
+            entry |= {"seconds": round(elapsed, 2), "tokens_per_s": round(history.tokens / elapsed, 1)}
+            history.steps.append(entry)
+            log(entry)
+            note = f" valid {entry['valid_loss']:.3f}" if "valid_loss" in entry else ""
+            update(1, f"loss {entry['loss']:.3f}{note}")
+            if asked() or time.monotonic() - saved > CHECKPOINT_SECONDS:
+                state.save()
+                saved = time.monotonic()
+            if asked():
+                break
     state.save()
     state.take_best()
     model.eval()
@@ -109,26 +106,30 @@ class _State:
         self.optimizer = make_optimizer(self.weights, settings)
         self.history = History()
         self._file, self._since = file, time.perf_counter()
-        self._keeps_best = settings.patience is not None
-        self._best: dict[str, Any] = {"loss": float("inf"), "weights": []}
+        self._patience = settings.patience
+        self._best: dict[str, Any] = {"loss": math.inf, "stale": 0, "weights": []}  # stale: validations since
         if file.exists():
             self._resume()
 
     def compare(self, loss: float) -> None:
-        """Note a validation loss; where the best weights are to be kept, keep these if they are."""
-        if loss >= self._best["loss"]:
-            self.history.stale += 1
-            return
-        self.history.stale = 0
-        self._best = {"loss": loss, "weights": self._copies() if self._keeps_best else []}
+        """Note a validation loss; with patience, keep these weights if they are the best so far."""
+        if self._patience is None:
+            self.history.valid_loss = loss
+        elif loss < self._best["loss"]:
+            self._best = {"loss": loss, "stale": 0, "weights": [weight.detach().clone() for weight in self.weights]}
+            self.history.valid_loss = loss
+        else:
+            self._best["stale"] += 1
 
-    def is_stale(self, settings: TrainConfig) -> bool:
+    @property
+    def is_stale(self) -> bool:
         """Whether to stop early."""
-        return settings.patience is not None and self.history.stale >= settings.patience
+        return self._patience is not None and self._best["stale"] >= self._patience
 
     def take_best(self) -> None:
         """Put the best weights back, where they were kept."""
-        self._put(self._best["weights"])
+        if self._best["weights"]:
+            self._put(self._best["weights"])
 
     def seconds(self) -> float:
         """Training time so far."""
@@ -152,12 +153,9 @@ class _State:
         self.optimizer.load_state_dict(state["optimizer"])
         self.history, self._best = History(**state["history"]), state["best"]
 
-    def _copies(self) -> list[Tensor]:
-        return [weight.detach().clone() for weight in self.weights]
-
     @torch.no_grad()
     def _put(self, kept: Sequence[Tensor]) -> None:
-        for weight, value in zip(self.weights, kept, strict=False):
+        for weight, value in zip(self.weights, kept, strict=True):
             weight.copy_(value)
 
 

@@ -17,11 +17,11 @@ from rich.text import Text
 
 from pocketlm.core.config import Config
 from pocketlm.core.errors import InputError, Problems
-from pocketlm.core.files import atomic_dir, dump_compact, read_json, sha256_value, write_json
+from pocketlm.core.files import atomic_dir, dump_compact, read_json, sha256_file, sha256_value, write_json, write_text
 from pocketlm.core.manifest import read_manifest, write_manifest
 from pocketlm.core.progress import say
 from pocketlm.data.augment import Augmenter
-from pocketlm.models.adapters import Adapter
+from pocketlm.models.adapters import STAMP, TEMPLATE, WEIGHTS, Adapter
 from pocketlm.models.load import lineage, load_model, load_tokenizer, resolve_base, template_of
 from pocketlm.tasks.call import CallRow, CallTask, Grounding, learn_grounding
 from pocketlm.tasks.template import CHATML, TEMPLATES, TERSE, Template
@@ -61,8 +61,13 @@ class Run:
 
     @property
     def identity(self) -> str:
-        """Other whenever the run may answer otherwise: its training, and an adapter that was swapped in."""
-        return str(self.manifest["key"]) + str(self.manifest.get("adapter_sha256", ""))
+        """Other whenever the run may answer otherwise: the adapter that is in its model, and what it was trained for."""
+        return sha256_value([self.manifest["key"], read_json(self.model / STAMP)["adapter"]])
+
+    @property
+    def is_swapped(self) -> bool:
+        """Whether another adapter than its own is in its model."""
+        return bool(read_json(self.model / STAMP)["adapter"] != sha256_file(self.folder / "adapter" / WEIGHTS))
 
     @property
     def config(self) -> Config:
@@ -92,12 +97,15 @@ def train_run(config: Config, tools: ToolSet, train: Sequence[CallRow], valid: S
     """
     key = run_key(config, tools, train, valid)
     if (folder / "manifest.json").is_file() and read_manifest(folder).get("key") == key:
+        run = Run(folder)
         say(f"{folder}: trained before with the same data and settings, reused")
-        return Run(folder)
+        if run.is_swapped:
+            say(f"{folder}: answers with another adapter; its own again: pocketlm adapters swap {folder} {folder}")
+        return run
 
     import torch
 
-    from pocketlm.train.attention import use_packed_attention
+    from pocketlm.train.attention import check_packing, use_packed_attention
     from pocketlm.train.compute import choose_compute, keep_freed_memory
     from pocketlm.train.fused import fuse
     from pocketlm.train.loop import fit
@@ -110,16 +118,21 @@ def train_run(config: Config, tools: ToolSet, train: Sequence[CallRow], valid: S
     template = _template(config, tokenizer)
     task = CallTask(tools, config.tools_in_prompt)
     settings = config.train
+    if not train:
+        raise InputError("no training rows; add some to data.raw")
     epochs = [encode(task, rows, tokenizer, template, settings.max_tokens) for rows in _epochs(config, tools, train)]
     held_out = encode(task, valid, tokenizer, template, settings.max_tokens)
     check_examples(epochs[0], [_name(row) for row in train], tokenizer.convert_tokens_to_ids(template.stop))
-    compute = choose_compute(settings.compute)
+    folder.mkdir(parents=True, exist_ok=True)
+    checkpoint = _checkpoint(folder, key)
+    compute = choose_compute(_chosen_before(checkpoint) or settings.compute)
     model = load_model(base, compute.dtype)
     add_lora(
         model, settings.targets, settings.rank, settings.alpha, last_layers=settings.last_layers,
         rank_stabilized=settings.rank_stabilized, int8=compute.int8,
     )  # fmt: skip
     use_packed_attention(model)
+    check_packing(model)
     if settings.compile:
         for block in model.model.layers:
             block.compile(dynamic=True)
@@ -131,13 +144,7 @@ def train_run(config: Config, tools: ToolSet, train: Sequence[CallRow], valid: S
         f"Training {trained / 1e6:.1f} M of {_parameters(model) / 1e6:.0f} M parameters on {len(train)} rows ({compute})"
     )
 
-    folder.mkdir(parents=True, exist_ok=True)
-    checkpoint = folder / f"checkpoint-{key[:12]}.pt"
-    for stale in folder.glob("checkpoint-*.pt"):
-        if stale != checkpoint:
-            stale.unlink()
-    if checkpoint.exists():
-        say(f"{folder}: an interrupted training was found, going on")
+    write_json(_arithmetic(checkpoint), {"compute": compute.setting})
     with (folder / "metrics.live.jsonl").open("a", encoding="utf-8") as live:
         history = fit(
             model, epochs, held_out, settings, seed=config.seed, checkpoint=checkpoint,
@@ -152,12 +159,14 @@ def train_run(config: Config, tools: ToolSet, train: Sequence[CallRow], valid: S
         model, folder / "adapter", base=config.base, rank=settings.rank, alpha=settings.alpha,
         rank_stabilized=settings.rank_stabilized,
     )  # fmt: skip
+    write_text(folder / "adapter" / TEMPLATE, template.jinja)
     model = load_model(base, torch.float32)  # afresh: what trained may have rounded the base's weights
     Adapter.open(folder / "adapter").merge_into(model)
     with atomic_dir(folder / "model") as aside:
         model.save_pretrained(aside)
         tokenizer.chat_template = template.jinja
         tokenizer.save_pretrained(aside)
+        write_json(aside / STAMP, {"adapter": sha256_file(folder / "adapter" / WEIGHTS)})
     write_json(folder / "config.json", config.model_dump())
     write_json(folder / "tools.json", tools.to_openai())
     last = history.steps[-1]
@@ -179,12 +188,34 @@ def train_run(config: Config, tools: ToolSet, train: Sequence[CallRow], valid: S
                 "train_seconds": round(history.seconds, 1),
                 "tokens_per_s": last["tokens_per_s"],
                 "steps": len(history.steps),
-                "valid_loss": last.get("valid_loss"),
+                "valid_loss": history.valid_loss,
             },
         },
     )
+    _arithmetic(checkpoint).unlink()
     checkpoint.unlink()
     return Run(folder)
+
+
+def _checkpoint(folder: Path, key: str) -> Path:
+    """The file that holds an interrupted training; those of other data or settings are deleted."""
+    checkpoint = folder / f"checkpoint-{key[:12]}.pt"
+    for stale in folder.glob("checkpoint-*"):
+        if stale.stem != checkpoint.stem:
+            stale.unlink()
+    if checkpoint.exists():
+        say(f"{folder}: an interrupted training was found, going on")
+    return checkpoint
+
+
+def _arithmetic(checkpoint: Path) -> Path:
+    """What a training's probe chose: a second probe might choose otherwise, and the weights would be others."""
+    return checkpoint.with_suffix(".json")
+
+
+def _chosen_before(checkpoint: Path) -> str | None:
+    file = _arithmetic(checkpoint)
+    return str(read_json(file)["compute"]) if file.exists() and checkpoint.exists() else None
 
 
 def show_first_batch(config: Config, tools: ToolSet, train: Sequence[CallRow]) -> Text:
