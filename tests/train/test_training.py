@@ -312,10 +312,13 @@ def test_interrupted_and_resumed_ends_with_the_same_weights(
 def test_an_interrupt_inside_a_step_keeps_the_last_whole_state(
     tiny_llama: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    def interrupted(*_: Any) -> float:
+        raise KeyboardInterrupt
+
     whole, seen = fit(tiny_llama, tmp_path / "whole.pt", validations=4)
     monkeypatch.setattr(loop, "CHECKPOINT_SECONDS", 0.0)
     with monkeypatch.context() as broken, pytest.raises(KeyboardInterrupt):
-        broken.setattr(loop, "mean_loss", lambda *_: exec("raise KeyboardInterrupt"))  # the weights are new already
+        broken.setattr(loop, "mean_loss", interrupted)  # the weights are new already
         fit(tiny_llama, tmp_path / "parts.pt", validations=4)
     parts, rest = fit(tiny_llama, tmp_path / "parts.pt", validations=4)
     assert 1 < rest[0]["step"] < len(seen)
