@@ -4,12 +4,9 @@ from __future__ import annotations
 
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
-
-if TYPE_CHECKING:
-    from pocketlm.models.adapters import Adapter
 
 from pocketlm.cli.common import Json, be_quiet, output
 
@@ -52,11 +49,13 @@ def merge(
     """Write base and adapter as one model any Hugging Face tool opens."""
     be_quiet(as_json)
     from pocketlm.core.errors import InputError
-    from pocketlm.models.adapters import Adapter
+    from pocketlm.models.adapters import Adapter, write_merged
+    from pocketlm.models.load import resolve_base
 
     if to.exists():
         raise InputError(f"{to}: exists already; choose a new folder")
-    _write_merged(Adapter.open(adapter), to, base)
+    opened = Adapter.open(adapter)
+    write_merged(opened, resolve_base(base or opened.base), to)
     output(as_json, {"model": str(to)}, f"{to}: base and adapter merged")
 
 
@@ -69,30 +68,12 @@ def swap(
     """Let a run answer with another adapter of the same base; with its own again: swap RUN RUN."""
     be_quiet(as_json)
     from pocketlm.core.errors import InputError
-    from pocketlm.models.adapters import Adapter
+    from pocketlm.models.adapters import Adapter, write_merged
+    from pocketlm.models.load import resolve_base
     from pocketlm.train.run import Run
 
     opened, (own, other) = Run.open(run), (Adapter.open(folder) for folder in (run, adapter))
     if (own.base, own.template) != (other.base, other.template):
         raise InputError(f"{adapter}: was trained on another base or chat template than {run}; give one of {own.base}")
-    _write_merged(other, opened.model, None)
+    write_merged(other, resolve_base(other.base), opened.model)
     output(as_json, {"run": str(run), "adapter": str(adapter)}, f"{run}: answers with the adapter of {adapter}")
-
-
-def _write_merged(adapter: Adapter, to: Path, base: str | None) -> None:
-    """Base and adapter as one model in `to`, whole or not at all."""
-    import torch
-
-    from pocketlm.core.files import atomic_dir, sha256_file, write_json
-    from pocketlm.models.adapters import STAMP, WEIGHTS
-    from pocketlm.models.load import load_model, load_tokenizer, resolve_base
-
-    folder = resolve_base(base or adapter.base)
-    model = load_model(folder, torch.float32)
-    adapter.merge_into(model)
-    tokenizer = load_tokenizer(folder)
-    tokenizer.chat_template = adapter.template or tokenizer.chat_template
-    with atomic_dir(to) as aside:
-        model.save_pretrained(aside)
-        tokenizer.save_pretrained(aside)
-        write_json(aside / STAMP, {"adapter": sha256_file(adapter.folder / WEIGHTS)})

@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from pocketlm.core.errors import InputError
-from pocketlm.core.files import read_json
+from pocketlm.core.files import atomic_dir, read_json, sha256_file, write_json
+from pocketlm.models.load import load_model, load_tokenizer
 
 PEFT_PREFIX = "base_model.model."
 # of PEFT's options, those that change what an adapter does to the weights and that are not merged here
@@ -85,6 +86,23 @@ class Adapter:
                 if weight is None or weight.shape != delta.shape:
                     raise InputError(f"{self.folder}: was made for {self.base}; this model has no such layer {name}")
                 weight.copy_((weight.float() + delta).to(weight.dtype))
+
+
+def write_merged(adapter: Adapter, base: Path, to: Path) -> None:
+    """Write base and adapter as one model in fp32 with the adapter's chat template, whole or not at all.
+
+    Raises:
+        InputError: the adapter was made for another model.
+    """
+    import torch
+
+    model, tokenizer = load_model(base, torch.float32), load_tokenizer(base)
+    adapter.merge_into(model)
+    tokenizer.chat_template = adapter.template or tokenizer.chat_template
+    with atomic_dir(to) as aside:
+        model.save_pretrained(aside)
+        tokenizer.save_pretrained(aside)
+        write_json(aside / STAMP, {"adapter": sha256_file(adapter.folder / WEIGHTS)})
 
 
 def find_adapters(folder: Path) -> Iterator[Path]:

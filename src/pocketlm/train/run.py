@@ -17,11 +17,11 @@ from rich.text import Text
 
 from pocketlm.core.config import Config
 from pocketlm.core.errors import InputError, Problems
-from pocketlm.core.files import atomic_dir, dump_compact, read_json, sha256_file, sha256_value, write_json, write_text
+from pocketlm.core.files import dump_compact, read_json, sha256_file, sha256_value, write_json, write_text
 from pocketlm.core.manifest import read_manifest, write_manifest
 from pocketlm.core.progress import say
 from pocketlm.data.augment import Augmenter
-from pocketlm.models.adapters import STAMP, TEMPLATE, WEIGHTS, Adapter
+from pocketlm.models.adapters import STAMP, TEMPLATE, WEIGHTS, Adapter, write_merged
 from pocketlm.models.load import lineage, load_model, load_tokenizer, resolve_base, template_of
 from pocketlm.tasks.call import CallRow, CallTask, Grounding, learn_grounding
 from pocketlm.tasks.template import CHATML, TEMPLATES, TERSE, Template
@@ -160,13 +160,8 @@ def train_run(config: Config, tools: ToolSet, train: Sequence[CallRow], valid: S
         rank_stabilized=settings.rank_stabilized,
     )  # fmt: skip
     write_text(folder / "adapter" / TEMPLATE, template.jinja)
-    model = load_model(base, torch.float32)  # afresh: what trained may have rounded the base's weights
-    Adapter.open(folder / "adapter").merge_into(model)
-    with atomic_dir(folder / "model") as aside:
-        model.save_pretrained(aside)
-        tokenizer.chat_template = template.jinja
-        tokenizer.save_pretrained(aside)
-        write_json(aside / STAMP, {"adapter": sha256_file(folder / "adapter" / WEIGHTS)})
+    # into the base read afresh: what trained may have rounded its weights
+    write_merged(Adapter.open(folder / "adapter"), base, folder / "model")
     write_json(folder / "config.json", config.model_dump())
     write_json(folder / "tools.json", tools.to_openai())
     last = history.steps[-1]
