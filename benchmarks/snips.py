@@ -32,7 +32,7 @@ from pocketlm.train.run import Run, train_run
 
 REPO = Path(__file__).parents[1]
 SETTINGS = (
-    "train.epochs=2",
+    "train.epochs=3",
     "train.rank=64",
     "train.alpha=64",
     "train.lr=1e-3",

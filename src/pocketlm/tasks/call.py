@@ -16,11 +16,13 @@ from typing import Any
 
 from pocketlm.tasks import compact, gemma
 from pocketlm.tasks.grounding import Grounding
+from pocketlm.tasks.said import by_mention
 from pocketlm.tasks.template import Message, Template
 from pocketlm.tasks.tools import Call, ToolSet
 
 FORMATS: dict[str, ModuleType] = {"chatml": compact, "terse": compact, "gemma": gemma}  # by chat template
 TOOLS_IN_PROMPT = ("full", "names", "none")
+MANY_REQUIRED = 7  # a grammar of arguments in any order has a rule for each set of required ones
 
 __all__ = ["Call", "CallRow", "CallTask", "Grounding", "RowScore", "learn_grounding", "parse_calls"]
 
@@ -110,14 +112,22 @@ class CallTask:
 
     def completion(self, row: CallRow, template: Template) -> str:
         """What the model is trained to write, the stop token included."""
-        calls = [self.tools.ordered(call) for call in row.calls]
-        return str(FORMATS[template.name].render_calls(calls)) + template.stop
+        return self._render([self._by_mention(call, row.request) for call in row.calls], template)
 
     def grammar(self, template: Template, row: CallRow | None = None) -> str:
         """GBNF of every legal answer; with a row, of every answer its request can give."""
         tools = self.grounding.bind(self.tools, row.request) if row else self.tools
         request = row.request if row and self.grounding.copied else None
-        return str(FORMATS[template.name].grammar(tools, request))
+        return str(FORMATS[template.name].grammar(tools, request, self.any_order))
+
+    @cached_property
+    def any_order(self) -> frozenset[str]:
+        """Functions whose arguments are written in the order the request mentions them; of others in the schema's.
+
+        A small model that copies its way through the request from left to right forgets less than one that has to look ahead.
+        """
+        few = (tool.name for tool in self.tools if len(tool.required) < MANY_REQUIRED)
+        return frozenset(few if self.grounding.copied else ())
 
     def parse(self, text: str, template: Template) -> list[Call]:
         """Calls from an answer.
@@ -158,9 +168,18 @@ class CallTask:
             return False
         if any(self.tools.check_call(call) for call in calls):
             return False
-        if self.completion(CallRow(row.messages, tuple(calls)), template) != text + template.stop:
+        ordered = [call if call.name in self.any_order else self.tools.ordered(call) for call in calls]
+        if self._render(ordered, template) != text + template.stop:
             return False
         return self.grounding.allows(calls, row.request, self.tools)
+
+    def _by_mention(self, call: Call, request: str) -> Call:
+        call = self.tools.ordered(call)
+        return Call(call.name, by_mention(call.arguments, request)) if call.name in self.any_order else call
+
+    @staticmethod
+    def _render(calls: Sequence[Call], template: Template) -> str:
+        return str(FORMATS[template.name].render_calls(calls)) + template.stop
 
     def _system(self, template: Template) -> str:
         if self.tools_in_prompt == "none":

@@ -8,7 +8,7 @@ model would have to know at the opening bracket already that two calls are comin
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from typing import Any
 
 from pocketlm.core.files import dump_compact
@@ -62,14 +62,18 @@ def _read_object(item: Any) -> list[Call]:
     return [Call(name, arguments) for name, arguments in item.items()]
 
 
-def grammar(tools: ToolSet, request: str | None = None) -> str:
-    """GBNF of every legal answer for these tools; with `request`, free strings are stretches of its words."""
+def grammar(tools: ToolSet, request: str | None = None, any_order: Container[str] = ()) -> str:
+    """GBNF of every legal answer for these tools; with `request`, free strings are stretches of its words.
+
+    Args:
+        any_order: functions whose arguments come in any order, not the schema's.
+    """
     builder = GrammarBuilder("string", dump_compact, lambda key: dump_compact(key) + ":")
     text = add_spans(builder, request, lambda part: dump_compact(part)[1:-1]) if request else TEXT
     builder.rule("string", f'"\\"" {text} "\\""')
-    calls = [
-        f"{literal('{' + dump_compact(tool.name) + ':')} {builder.value(tool.parameters)} {literal('}')}"
-        for tool in tools
-    ]
+    calls = []
+    for tool in tools:
+        arguments = builder.unordered if tool.name in any_order else builder.value
+        calls.append(f"{literal('{' + dump_compact(tool.name) + ':')} {arguments(tool.parameters)} {literal('}')}")
     builder.rule("call", " | ".join(builder.add(call) for call in calls))
     return builder.text(r'"{}" | call ("\n" call)*')

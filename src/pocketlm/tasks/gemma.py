@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from typing import Any
 
 from pocketlm.core.files import dump_compact
@@ -52,8 +52,12 @@ def parse_calls(text: str) -> list[Call]:
     return calls
 
 
-def grammar(tools: ToolSet, request: str | None = None) -> str:
-    """GBNF of every legal answer for these tools; with `request`, free strings are stretches of its words."""
+def grammar(tools: ToolSet, request: str | None = None, any_order: Container[str] = ()) -> str:
+    """GBNF of every legal answer for these tools; with `request`, free strings are stretches of its words.
+
+    Args:
+        any_order: left aside; the format has one order.
+    """
     builder = GrammarBuilder("string", _value, lambda key: key + ":", sort_keys=True)
     text = add_spans(builder, request, str) if request else "[^<]*"
     builder.rule("string", f'"{ESCAPE}" {text} "{ESCAPE}"')

@@ -91,6 +91,34 @@ class GrammarBuilder:
             rest = self.add(f"{after} {rest}".strip())
         return self.add(f'"{{" {start} "}}"')
 
+    def unordered(self, schema: Mapping[str, Any]) -> str:
+        """Name of the rule for an object whose members come in any order.
+
+        What is required comes exactly once, so there is a rule for each set of members that are still due: give it few.
+        Optional members may repeat, which no grammar of a sensible size forbids; as everywhere in JSON the last one counts.
+        """
+        required = set(schema.get("required", ()))
+        member = {
+            key: self.add(f"{literal(self._key(key))} {self.value(inner)}")
+            for key, inner in schema.get("properties", {}).items()
+        }
+        optional = [rule for key, rule in member.items() if key not in required]
+        free = self.add(" | ".join(optional)) if optional else ""
+
+        def rest(due: frozenset[str]) -> str:
+            """What follows a member, a comma first."""
+            more = f'("," {free})*' if free else ""
+            return self.add(f'{more} "," {step(due)}'.strip()) if due else more
+
+        def step(due: frozenset[str]) -> str:
+            """One of the due members and what follows it."""
+            return self.add(" | ".join(f"{member[key]} {rest(due - {key})}".strip() for key in sorted(due)))
+
+        due = frozenset(required)
+        starts = ([f"{free} {rest(due)}"] if free else []) + ([step(due)] if due else [])
+        inside = f"({' | '.join(starts)}){'' if due else '?'}" if starts else ""
+        return self.add(f'"{{" {inside} "}}"')
+
     def text(self, root: str) -> str:
         """The whole grammar."""
         lines = [f"root ::= {root}"] + [f"{name} ::= {expression}" for expression, name in self._rules.items()]

@@ -60,6 +60,17 @@ def said(value: Value, text: str) -> str:
     return next((form for form in forms if len(places(form, text)) == 1 and text.count(form) == 1), "")
 
 
+def by_mention(arguments: dict[str, Any], text: str) -> dict[str, Any]:
+    """Arguments in the order in which the text first says them; what it does not say keeps its order at the end."""
+    text = text.lower()
+
+    def first(value: Any) -> int:
+        forms = [form.lower().replace("_", " ") for leaf in leaves(value) for form in wordings(leaf)]
+        return min((place for form in forms for place in places(form, text)), default=len(text))
+
+    return dict(sorted(arguments.items(), key=lambda item: first(item[1])))
+
+
 def words(value: int) -> str:
     """An integer under 100 in English words, else nothing."""
     if not 0 <= value < 100:

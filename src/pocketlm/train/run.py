@@ -116,7 +116,7 @@ def train_run(config: Config, tools: ToolSet, train: Sequence[CallRow], valid: S
     base = resolve_base(config.base)
     tokenizer = load_tokenizer(base)
     template = _template(config, tokenizer)
-    task = CallTask(tools, config.tools_in_prompt)
+    task = CallTask(tools, config.tools_in_prompt, grounding=learn_grounding(train, tools))
     settings = config.train
     if not train:
         raise InputError("no training rows; add some to data.raw")
@@ -174,7 +174,7 @@ def train_run(config: Config, tools: ToolSet, train: Sequence[CallRow], valid: S
             "template": template.name,
             "tools_sha256": tools.sha256,
             "tools_in_prompt": config.tools_in_prompt,
-            "grounding": learn_grounding(train, tools).to_json(),
+            "grounding": task.grounding.to_json(),
             "lineage": lineage(config.base),
             "seed": config.seed,
             "compute": str(compute),
@@ -216,7 +216,8 @@ def _chosen_before(checkpoint: Path) -> str | None:
 def show_first_batch(config: Config, tools: ToolSet, train: Sequence[CallRow]) -> Text:
     """Two rows of a training's first batch, what is learnt coloured."""
     tokenizer = load_tokenizer(resolve_base(config.base))
-    task, rows = CallTask(tools, config.tools_in_prompt), next(_epochs(config, tools, train))
+    task = CallTask(tools, config.tools_in_prompt, grounding=learn_grounding(train, tools))
+    rows = next(_epochs(config, tools, train))
     examples = encode(task, rows, tokenizer, _template(config, tokenizer), config.train.max_tokens)
     return show_batch(examples, tokenizer, config.train.batch_tokens, config.seed)
 
