@@ -220,9 +220,9 @@ def test_an_adapter_of_another_kind_or_base_is_refused(
     other = make_tiny_llama(tmp_path / "other", width=96)
     code, _, err = call(capsys, monkeypatch, "adapters", "merge", adapter, "--to", tmp_path / "out", "--base", other)
     assert (code, "has no such layer" in err) == (1, True)
-    (adapter / "adapter_config.json").write_text(json.dumps({**config, "use_dora": True}))
+    (adapter / "adapter_config.json").write_text(json.dumps({**config, "rank_pattern": {"q_proj": 8}}))
     code, _, err = call(capsys, monkeypatch, "adapters", "merge", adapter, "--to", tmp_path / "out")
-    assert (code, "use_dora" in err) == (1, True)
+    assert (code, "rank_pattern" in err) == (1, True)
     assert not (tmp_path / "out").exists()
 
 

@@ -22,7 +22,7 @@ from pocketlm.train.attention import check_packing, use_packed_attention
 from pocketlm.train.batches import Example, make_batch
 from pocketlm.train.fused import Block, fuse
 from pocketlm.train.lora import add_lora, lora_layers
-from pocketlm.train.objective import next_token_loss
+from pocketlm.train.objective import NextToken
 
 SHAPE = {
     "vocab_size": 300, "hidden_size": 64, "intermediate_size": 96, "num_hidden_layers": 2, "num_attention_heads": 4,
@@ -85,7 +85,7 @@ def test_loss_and_gradient_equal_those_of_transformers(family: str, prefix: int)
     use_packed_attention(model)
     fuse(model)
     assert sum(isinstance(layer, Block) for layer in model.model.layers) == FAMILIES[family][3]
-    loss = next_token_loss(model, make_batch(examples, prefix))
+    loss = NextToken(model)(make_batch(examples, prefix))
     loss.backward()
     assert loss.item() == pytest.approx(want[0], rel=1e-5)
     assert (gradient(model) - want[1]).norm() / want[1].norm() < 1e-5
@@ -96,7 +96,7 @@ def test_known_families_pass_the_check(family: str) -> None:
     model = model_of(family)
     use_packed_attention(model)
     check_packing(model)
-    assert next_token_loss(model, make_batch(rows(0), 0)).item() > 0  # packed attention is back in its place
+    assert NextToken(model)(make_batch(rows(0), 0)).item() > 0  # packed attention is back in its place
 
 
 def test_a_family_with_capped_scores_is_refused() -> None:

@@ -21,9 +21,10 @@ from pocketlm.tasks.tools import ToolSet
 from pocketlm.train import loop, objective
 from pocketlm.train.attention import use_packed_attention
 from pocketlm.train.batches import Example, make_batch, plan_batches, shared_prefix
+from pocketlm.train.checkpoint import Checkpoints
 from pocketlm.train.fused import Block, fuse
 from pocketlm.train.lora import adapter_state, add_lora, lora_layers, save_adapter
-from pocketlm.train.objective import next_token_loss
+from pocketlm.train.objective import NextToken
 from pocketlm.train.optimizer import schedule
 from pocketlm.train.run import train_run
 
@@ -52,7 +53,7 @@ def tuned(folder: Path, *, int8: bool = False, noise: float = 0.05) -> Any:
 
 def loss_and_gradient(model: Any, batches: list[Any]) -> tuple[float, torch.Tensor]:
     model.zero_grad()
-    total = sum(next_token_loss(model, batch) for batch in batches)
+    total = sum(NextToken(model)(batch) for batch in batches)
     assert isinstance(total, torch.Tensor)
     total.backward()  # type: ignore[no-untyped-call]
     return total.item(), torch.cat([p.grad.flatten() for p in model.parameters() if p.grad is not None])
@@ -105,8 +106,8 @@ def test_blocks_that_are_adapted_in_part_are_fused_too(tiny_llama: Path, targets
 def test_a_run_trains_fused_blocks(tiny_llama: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     trained: list[Any] = []
 
-    def stop(model: Any, *_: Any, **__: Any) -> None:
-        trained.append(model)
+    def stop(objective: NextToken, *_: Any, **__: Any) -> None:
+        trained.append(objective.model)
         raise KeyboardInterrupt
 
     monkeypatch.setattr(loop, "fit", stop)
@@ -140,7 +141,7 @@ def test_packed_equals_transformers_loss(tiny_llama: Path) -> None:
     labels[:, : len(row.prompt)] = -100
     want = model(input_ids=ids, labels=labels).loss.item() * len(row.completion)
     use_packed_attention(model)
-    assert next_token_loss(model, make_batch([row], 0)).item() == pytest.approx(want, rel=1e-5)
+    assert NextToken(model)(make_batch([row], 0)).item() == pytest.approx(want, rel=1e-5)
 
 
 def test_int8_products_are_close(tiny_llama: Path) -> None:
@@ -208,7 +209,9 @@ def fit(
 
     settings = TrainConfig.model_validate({"epochs": 3, "batch_tokens": 40, "lr": 5e-3, **changes})
     epochs = [rows or examples(20)] * int(settings.epochs)
-    loop.fit(model, epochs, examples(4, seed=1), settings, seed=0, checkpoint=checkpoint, log=log)
+    checkpoints = Checkpoints(checkpoint.parent, checkpoint.stem)
+    trained = NextToken(model, smoothing=settings.label_smoothing, noise=settings.neftune)
+    loop.fit(trained, epochs, examples(4, seed=1), settings, seed=0, checkpoints=checkpoints, log=log)
     return model, seen
 
 
@@ -253,7 +256,7 @@ def test_label_smoothing_is_that_of_torch(tiny_llama: Path) -> None:
         logits = model(torch.tensor([row.prompt + row.completion])).logits[0, len(row.prompt) - 1 : -1]
     want = torch.nn.functional.cross_entropy(logits, torch.tensor(row.completion), label_smoothing=0.1, reduction="sum")
     use_packed_attention(model)
-    got = next_token_loss(model, make_batch([row], 0), smoothing=0.1)
+    got = NextToken(model, smoothing=0.1)(make_batch([row], 0))
     assert got.item() == pytest.approx(want.item(), rel=1e-5)
 
 
@@ -274,7 +277,7 @@ def test_patience_stops_early_and_keeps_the_best_weights(tiny_llama: Path, tmp_p
     losses = [entry["valid_loss"] for entry in seen if "valid_loss" in entry]
     best = losses.index(min(losses))
     assert len(losses) == best + 3 and len(seen) < len(fit(tiny_llama, tmp_path / "d.pt")[1])
-    assert loop.mean_loss(model, examples(4, seed=1), 0, 40) == pytest.approx(min(losses), rel=1e-5)
+    assert loop.mean_loss(NextToken(model), examples(4, seed=1), 0, 40) == pytest.approx(min(losses), rel=1e-5)
 
 
 @pytest.mark.parametrize("kind", ["cosine", "linear", "constant", "wsd"])
@@ -315,12 +318,12 @@ def test_an_interrupt_inside_a_step_keeps_the_last_whole_state(
     def interrupted(*_: Any) -> float:
         raise KeyboardInterrupt
 
-    whole, seen = fit(tiny_llama, tmp_path / "whole.pt", validations=4)
-    monkeypatch.setattr(loop, "CHECKPOINT_SECONDS", 0.0)
+    settings = {"validations": 4, "save_seconds": 0.0}
+    whole, seen = fit(tiny_llama, tmp_path / "whole.pt", **settings)
     with monkeypatch.context() as broken, pytest.raises(KeyboardInterrupt):
         broken.setattr(loop, "mean_loss", interrupted)  # the weights are new already
-        fit(tiny_llama, tmp_path / "parts.pt", validations=4)
-    parts, rest = fit(tiny_llama, tmp_path / "parts.pt", validations=4)
+        fit(tiny_llama, tmp_path / "parts.pt", **settings)
+    parts, rest = fit(tiny_llama, tmp_path / "parts.pt", **settings)
     assert 1 < rest[0]["step"] < len(seen)
     want = adapter_state(whole)
     assert all(torch.equal(tensor, want[name]) for name, tensor in adapter_state(parts).items())
@@ -331,7 +334,8 @@ def test_a_loss_that_is_not_finite_stops_with_advice(tiny_llama: Path, tmp_path:
     with torch.no_grad():
         next(iter(lora_layers(model)))[1].lora_A.fill_(float("nan"))
     with pytest.raises(InputError, match=r"train\.lr"):
-        loop.fit(model, [examples(4)], [], TrainConfig(), seed=0, checkpoint=tmp_path / "c.pt", log=lambda _: None)
+        checkpoints = Checkpoints(tmp_path, "c")
+        loop.fit(NextToken(model), [examples(4)], [], TrainConfig(), seed=0, checkpoints=checkpoints, log=print)
 
 
 def test_batches_hold_every_row_once_and_respect_the_budget() -> None:

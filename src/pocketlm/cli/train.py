@@ -21,6 +21,12 @@ def train(
         bool,
         typer.Option("--show-batch", help="Show two rows as they are trained, what is learnt coloured, and leave."),
     ] = False,
+    resume: Annotated[
+        bool,
+        typer.Option(
+            "--resume", help="Only go on with an interrupted training; without it one is resumed where there is one."
+        ),
+    ] = False,
     as_json: Json = False,
 ) -> None:
     """Train a LoRA adapter on a project's examples; interrupted, the same command goes on."""
@@ -53,7 +59,7 @@ def train(
     if show_batch:
         Console(highlight=False).print(show_first_batch(config, data.tools, data.rows("train")), soft_wrap=True)
         return
-    run = train_run(config, data.tools, data.rows("train"), data.rows("valid"), folder)
+    run = train_run(config, data.tools, data.rows("train"), data.rows("valid"), folder, must_resume=resume)
     metrics = run.manifest["metrics"]
     text = (
         f"{folder}: {metrics['steps']} steps in {metrics['train_seconds']:.0f} s, validation loss {metrics['valid_loss']:.4f}\n"

@@ -33,8 +33,13 @@ class DataConfig(_Section):
 
 
 class TrainConfig(_Section):
-    """How the adapter is trained."""
+    """How the model is trained."""
 
+    method: Literal["lora", "full", "qlora-8bit", "qlora-4bit"] = Field(
+        "lora",
+        description="lora, an adapter; full, every weight; qlora-8bit or qlora-4bit, an adapter on a base that bitsandbytes "
+        "holds in few bits",
+    )
     epochs: float = Field(2.0, gt=0, le=100, description="passes over the training rows")
     lr: float = Field(1e-3, gt=0, lt=1, description="peak learning rate")
     schedule: Literal["cosine", "linear", "constant", "wsd"] = Field(
@@ -47,10 +52,12 @@ class TrainConfig(_Section):
     rank: int = Field(64, ge=1, le=512, description="rank of the LoRA matrices")
     alpha: float = Field(64.0, gt=0, description="LoRA scale; the update counts alpha / rank")
     rank_stabilized: bool = Field(False, description="the update counts alpha / sqrt(rank) instead, for high ranks")
+    dropout: float = Field(0.0, ge=0, lt=1, description="share of an adapter's inputs left out in training; slower")
+    dora: bool = Field(False, description="train each output's length apart from its direction (DoRA); slower")
     targets: list[str] = Field(
         ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"],
         min_length=1,
-        description="layers that get an adapter, by the last part of their name",
+        description="layers that get an adapter, by the last part of their name, or the sets all, attention, mlp",
     )
     last_layers: int | None = Field(None, ge=1, description="adapt only the last N blocks; faster, a little weaker")
     augment: Literal["none", "values", "full"] = Field(
@@ -71,11 +78,24 @@ class TrainConfig(_Section):
     validations: int = Field(
         6, ge=1, description="into how many parts a training is cut by measuring the validation loss"
     )
+    save_seconds: float = Field(60.0, ge=0, description="time between checkpoints, which an interruption cannot lose")
+    save_total_limit: int = Field(1, ge=1, description="checkpoints that are kept while training; the last one serves")
+    watch: Literal["loss", "exact"] = Field(
+        "loss",
+        description="what says which weights are best: the validation loss, or the share of validation rows answered "
+        "exactly, which takes longer to measure",
+    )
     patience: int | None = Field(
-        None, ge=1, description="stop after this many validations without a better loss, and keep the best weights"
+        None, ge=1, description="stop after this many validations without a better one, and keep the best weights"
+    )
+    track: list[Literal["tensorboard", "trackio", "wandb"]] = Field(
+        [], description="where the metrics go besides metrics.jsonl"
     )
     compute: Literal["auto", "fp32", "bf16", "int8", "int8+fp32", "int8+bf16"] = Field(
         "auto", description="arithmetic of the frozen products; auto takes what a short probe finds fastest"
+    )
+    checkpointing: bool = Field(
+        False, description="compute every block again for its gradient: half the memory, a third slower"
     )
     compile: bool = Field(
         False, description="let torch compile the base's own blocks, which takes a minute, instead of fusing them"

@@ -13,8 +13,9 @@ from pocketlm.core.files import atomic_dir, read_json, sha256_file, write_json
 from pocketlm.models.load import load_model, load_tokenizer
 
 PEFT_PREFIX = "base_model.model."
+LORA_A, LORA_B, MAGNITUDE = ".lora_A.weight", ".lora_B.weight", ".lora_magnitude_vector"
 # of PEFT's options, those that change what an adapter does to the weights and that are not merged here
-UNKNOWN = ("use_dora", "rank_pattern", "alpha_pattern", "modules_to_save", "fan_in_fan_out", "lora_bias")
+UNKNOWN = ("rank_pattern", "alpha_pattern", "modules_to_save", "fan_in_fan_out", "lora_bias")
 CONFIG, WEIGHTS, TEMPLATE = "adapter_config.json", "adapter_model.safetensors", "chat_template.jinja"
 STAMP = "pocketlm.json"  # in a merged model: which adapter is in it
 
@@ -52,7 +53,7 @@ class Adapter:
 
         with safe_open(folder / WEIGHTS, "pt") as weights:
             names = list(weights.keys())
-        strange = [name for name in names if not name.endswith((".lora_A.weight", ".lora_B.weight"))]
+        strange = [name for name in names if not name.endswith((LORA_A, LORA_B, MAGNITUDE))]
         if strange or not names:
             raise InputError(f"{folder / WEIGHTS}: holds {strange[0] if strange else 'nothing'}, which is not LoRA")
         return cls(
@@ -60,7 +61,7 @@ class Adapter:
             str(config.get("base_model_name_or_path")),
             int(config["r"]),
             lora_scale(config["r"], config["lora_alpha"], bool(config.get("use_rslora"))),
-            len(names) // 2,
+            sum(name.endswith(LORA_A) for name in names),
             (folder / WEIGHTS).stat().st_size / 1e6,
             (folder / TEMPLATE).read_text(encoding="utf-8") if (folder / TEMPLATE).is_file() else None,
         )
@@ -76,16 +77,20 @@ class Adapter:
 
         state = load_file(self.folder / WEIGHTS)
         with torch.no_grad():
-            for key in (key for key in state if key.endswith(".lora_A.weight")):
-                name = key.removeprefix(PEFT_PREFIX).removesuffix(".lora_A.weight")
-                delta = self.scale * (state[key.replace(".lora_A.", ".lora_B.")].float() @ state[key].float())
+            for key in (key for key in state if key.endswith(LORA_A)):
+                stem = key.removesuffix(LORA_A)
+                name = stem.removeprefix(PEFT_PREFIX)
+                delta = self.scale * (state[stem + LORA_B].float() @ state[key].float())
                 try:
                     weight = model.get_submodule(name).weight
                 except AttributeError:
                     weight = None
                 if weight is None or weight.shape != delta.shape:
                     raise InputError(f"{self.folder}: was made for {self.base}; this model has no such layer {name}")
-                weight.copy_((weight.float() + delta).to(weight.dtype))
+                merged = weight.float() + delta
+                if stem + MAGNITUDE in state:  # DoRA: each output's direction, and its length apart (arXiv:2402.09353)
+                    merged *= (state[stem + MAGNITUDE].float() / merged.norm(dim=1))[:, None]
+                weight.copy_(merged.to(weight.dtype))
 
 
 def write_merged(adapter: Adapter, base: Path, to: Path) -> None:
@@ -96,13 +101,23 @@ def write_merged(adapter: Adapter, base: Path, to: Path) -> None:
     """
     import torch
 
-    model, tokenizer = load_model(base, torch.float32), load_tokenizer(base)
+    model = load_model(base, torch.float32)
     adapter.merge_into(model)
-    tokenizer.chat_template = adapter.template or tokenizer.chat_template
+    write_model(model, load_tokenizer(base), to, jinja=adapter.template, adapter=adapter.folder / WEIGHTS)
+
+
+def write_model(model: Any, tokenizer: Any, to: Path, *, jinja: str | None = None, adapter: Path | None = None) -> None:
+    """Write a model's folder whole or not at all.
+
+    Args:
+        jinja: its chat template, the tokenizer's own where not given.
+        adapter: the weights of the adapter that is in it, if any.
+    """
+    tokenizer.chat_template = jinja or tokenizer.chat_template
     with atomic_dir(to) as aside:
         model.save_pretrained(aside)
         tokenizer.save_pretrained(aside)
-        write_json(aside / STAMP, {"adapter": sha256_file(adapter.folder / WEIGHTS)})
+        write_json(aside / STAMP, {"adapter": sha256_file(adapter) if adapter else None})
 
 
 def find_adapters(folder: Path) -> Iterator[Path]:

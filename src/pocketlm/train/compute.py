@@ -56,6 +56,10 @@ class Compute:
         floats = "bf16" if self.dtype == torch.bfloat16 else "fp32"
         return f"int8+{floats}" if self.int8 else floats
 
+    def autocast(self, method: str) -> torch.dtype | None:
+        """What products run in where a method's weights stay in fp32; None: in the weights' own type."""
+        return torch.bfloat16 if method == "full" and self.dtype == torch.bfloat16 else None
+
     def __str__(self) -> str:
         return self.setting.replace("+", " and ")
 

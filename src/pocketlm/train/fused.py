@@ -15,6 +15,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from transformers.modeling_layers import GradientCheckpointingLayer
 
 from pocketlm.train.attention import attend
 from pocketlm.train.batches import Batch, Example, make_batch
@@ -91,7 +92,7 @@ def _stack(owner: Any, names: Sequence[str], int8: bool) -> Stack:
     return Stack([getattr(owner, name) for name in names], forward_int8=rounded, backward_int8=int8)
 
 
-class Block(nn.Module):
+class Block(GradientCheckpointingLayer):  # type: ignore[misc]
     """A pre-norm decoder block with rotary positions, grouped attention and a gated MLP; its linear layers are frozen,
     adapted or some of both.
 

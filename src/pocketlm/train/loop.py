@@ -10,22 +10,19 @@ import math
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from pocketlm.core.config import TrainConfig
 from pocketlm.core.errors import InputError
-from pocketlm.core.files import atomic_path
 from pocketlm.core.interrupt import interrupts_wait
+from pocketlm.core.machine import memory_used
 from pocketlm.core.progress import progress
 from pocketlm.train.batches import Example, make_batch, plan_batches, shared_prefix
-from pocketlm.train.objective import next_token_loss
+from pocketlm.train.checkpoint import Checkpoints
 from pocketlm.train.optimizer import make_optimizer, schedule
-
-CHECKPOINT_SECONDS = 60.0
 
 
 @dataclass
@@ -39,23 +36,25 @@ class History:
 
 
 def fit(
-    model: Any,
+    objective: nn.Module,
     epochs: Sequence[Sequence[Example]],
     valid: Sequence[Example],
     settings: TrainConfig,
     *,
     seed: int,
-    checkpoint: Path,
+    checkpoints: Checkpoints,
     log: Callable[[dict[str, float]], None],
+    score: Callable[[], float] | None = None,
 ) -> History:
-    """Train the parameters of `model` that require gradients.
+    """Train the parameters of `objective` that require gradients.
 
     Args:
-        model: with packed attention (`train/attention.py`).
+        objective: gives a batch's summed loss (`train/objective.py`).
         epochs: the training rows of each epoch; of the last, as much as `settings.epochs` asks for.
-        checkpoint: file that holds the state across interruptions; resumed from when it exists, left for the caller
-            to delete when the results are safe.
+        checkpoints: hold the state across interruptions; resumed from where there are any, left for the caller to
+            clear when the results are safe.
         log: called with {"step", "loss", "lr", "seconds", ...}; losses are nats a label token.
+        score: share of the task's rows that are right, to be watched instead of the validation loss.
 
     Raises:
         InputError: nothing to train, or the loss is no longer finite.
@@ -64,59 +63,67 @@ def fit(
     plan = _plan(epochs, prefix, settings, seed)
     rate = schedule(settings, len(plan))
     every = max(1, len(plan) // settings.validations)  # steps
-    state = _State(model, settings, checkpoint)
+    state = _State(objective, settings, checkpoints)
     history = state.history
-    model.train()
+    objective.train()
     saved = time.monotonic()
     with progress("Training", len(plan)) as update, interrupts_wait() as asked:
         update(len(history.steps))
         while (step := len(history.steps)) < len(plan) and not state.is_stale:
             torch.manual_seed(seed + step)  # noise and dropout are the same however often a run was interrupted
             entry = {"step": step + 1, "loss": 0.0, "lr": settings.lr * rate(step)}
-            entry["loss"] = _step(model, plan[step], prefix, settings, state, entry["lr"])
+            entry["loss"] = _step(objective, plan[step], prefix, settings, state, entry["lr"])
             history.tokens += sum(len(row) - prefix for rows in plan[step] for row in rows)
             last = step + 1 == len(plan)
             if valid and (last or ((step + 1) % every == 0 and len(plan) - step > every)):
-                entry["valid_loss"] = mean_loss(model, valid, prefix, settings.batch_tokens)
-                state.compare(entry["valid_loss"])
+                entry["valid_loss"] = mean_loss(objective, valid, prefix, settings.batch_tokens)
+                if score:
+                    entry["valid_exact"] = score()
+                state.compare(entry["valid_loss"], -entry.get("valid_exact", -entry["valid_loss"]))
             elapsed = state.seconds()
             entry |= {"seconds": round(elapsed, 2), "tokens_per_s": round(history.tokens / elapsed, 1)}
             history.steps.append(entry)
             log(entry)
-            note = f" valid {entry['valid_loss']:.3f}" if "valid_loss" in entry else ""
-            update(1, f"loss {entry['loss']:.3f}{note}")
-            if asked() or time.monotonic() - saved > CHECKPOINT_SECONDS:
+            update(1, _note(history))
+            if asked() or time.monotonic() - saved > settings.save_seconds:
                 state.save()
                 saved = time.monotonic()
             if asked():
                 break
     state.save()
     state.take_best()
-    model.eval()
+    objective.eval()
     return history
+
+
+def _note(history: History) -> str:
+    """What stands beside the bar."""
+    last, valid = history.steps[-1], [entry["valid_loss"] for entry in history.steps if "valid_loss" in entry]
+    watched = f" valid {valid[-1]:.3f}" if valid else ""
+    return f"loss {last['loss']:.3f}{watched} {last['tokens_per_s']:.0f} tok/s {memory_used() / 1e9:.1f} GB"
 
 
 class _State:
     """What a training changes, and its checkpoint: weights, optimizer, history, and the best weights so far."""
 
-    def __init__(self, model: Any, settings: TrainConfig, file: Path) -> None:
-        self.weights: list[Tensor] = [parameter for parameter in model.parameters() if parameter.requires_grad]
+    def __init__(self, objective: nn.Module, settings: TrainConfig, checkpoints: Checkpoints) -> None:
+        self.weights: list[Tensor] = [weight for weight in objective.parameters() if weight.requires_grad]
         if not self.weights:
             raise InputError("no parameter of the model is trained; name layers in train.targets")
         self.optimizer = make_optimizer(self.weights, settings)
         self.history = History()
-        self._file, self._since = file, time.perf_counter()
+        self._checkpoints, self._since = checkpoints, time.perf_counter()
         self._patience = settings.patience
-        self._best: dict[str, Any] = {"loss": math.inf, "stale": 0, "weights": []}  # stale: validations since
-        if file.exists():
-            self._resume()
+        self._best: dict[str, Any] = {"watched": math.inf, "stale": 0, "weights": []}  # stale: validations since
+        if kept := checkpoints.load():
+            self._resume(kept)
 
-    def compare(self, loss: float) -> None:
-        """Note a validation loss; with patience, keep these weights if they are the best so far."""
+    def compare(self, loss: float, watched: float) -> None:
+        """Note a validation loss; with patience, keep these weights if what is watched was never as low."""
         if self._patience is None:
             self.history.valid_loss = loss
-        elif loss < self._best["loss"]:
-            self._best = {"loss": loss, "stale": 0, "weights": [weight.detach().clone() for weight in self.weights]}
+        elif watched < self._best["watched"]:
+            self._best = {"watched": watched, "stale": 0, "weights": [w.detach().clone() for w in self.weights]}
             self.history.valid_loss = loss
         else:
             self._best["stale"] += 1
@@ -144,11 +151,9 @@ class _State:
             "history": vars(self.history),
             "best": self._best,
         }
-        with atomic_path(self._file) as aside:
-            torch.save(state, aside)
+        self._checkpoints.save(state, len(self.history.steps))
 
-    def _resume(self) -> None:
-        state = torch.load(self._file, weights_only=True)
+    def _resume(self, state: dict[str, Any]) -> None:
         self._put(state["weights"])
         self.optimizer.load_state_dict(state["optimizer"])
         self.history, self._best = History(**state["history"]), state["best"]
@@ -159,17 +164,17 @@ class _State:
             weight.copy_(value)
 
 
-def mean_loss(model: Any, examples: Sequence[Example], prefix: int, tokens: int) -> float:
+def mean_loss(objective: nn.Module, examples: Sequence[Example], prefix: int, tokens: int) -> float:
     """Cross-entropy in nats a label token."""
-    was_training = model.training
-    model.eval()
+    was_training = objective.training
+    objective.eval()
     total, labels = 0.0, 0
     with torch.no_grad():
         for indices in plan_batches([len(e) - prefix for e in examples], tokens, 0):
             batch = make_batch([examples[i] for i in indices], prefix, tokens)
-            total += next_token_loss(model, batch).item()
+            total += objective(batch).item()
             labels += len(batch.label)
-    model.train(was_training)
+    objective.train(was_training)
     return total / labels
 
 
@@ -187,19 +192,19 @@ def _plan(epochs: Sequence[Sequence[Example]], prefix: int, settings: TrainConfi
     return plan
 
 
-def _step(model: Any, step: Step, prefix: int, settings: TrainConfig, state: _State, rate: float) -> float:
+def _step(objective: nn.Module, step: Step, prefix: int, settings: TrainConfig, state: _State, rate: float) -> float:
     """One update. Returns the loss in nats a label token."""
     batches = [make_batch(rows, prefix, settings.batch_tokens) for rows in step]
     labels, value = sum(len(batch.label) for batch in batches), 0.0
     for batch in batches:
-        loss = next_token_loss(model, batch, smoothing=settings.label_smoothing, noise=settings.neftune) / labels
+        loss = objective(batch) / labels
         value += loss.item()
         if not math.isfinite(value):
             state.optimizer.zero_grad(set_to_none=True)
             raise InputError(
                 f"train.lr: the loss became {value}; lower it (--set train.lr={rate / 3:.0e}) and run again"
             )
-        loss.backward()  # type: ignore[no-untyped-call]
+        loss.backward()
     torch.nn.utils.clip_grad_norm_(state.weights, settings.clip)
     for group in state.optimizer.param_groups:
         group["lr"] = rate

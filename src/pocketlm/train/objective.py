@@ -1,32 +1,63 @@
-"""The next-token objective: cross-entropy on the answer's tokens only, the vocabulary computed only where a label is."""
+"""Objectives: modules that give a batch's loss. One stands here: the next token, on the answers' tokens only.
+
+The vocabulary is computed only where a label is.
+"""
 
 from __future__ import annotations
 
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
+from torch.nn import functional
+from torch.utils.checkpoint import checkpoint
 
 from pocketlm.train.batches import Batch
 
 LOGITS = 1 << 20  # logits that exist at the same time: few enough to stay in cache
+LABELS = 256  # labels whose logits exist at the same time where the vocabulary is trained
 
 
-def next_token_loss(model: Any, batch: Batch, *, smoothing: float = 0.0, noise: float = 0.0) -> Tensor:
+class NextToken(nn.Module):
     """Summed cross-entropy over a batch's labels, in nats.
 
     Args:
         model: a Hugging Face causal language model (`.model`, `.lm_head`) with packed attention.
-        smoothing: share of a label's odds that is spread over the whole vocabulary (Szegedy et al. 2016,
+        smoothing: share of a label's odds that is spread over the whole vocabulary in training (Szegedy et al. 2016,
             arXiv:1512.00567).
-        noise: alpha of NEFTune (Jain et al. 2024, arXiv:2310.05914): each row's embeddings are moved by up to
+        noise: alpha of NEFTune (Jain et al. 2024, arXiv:2310.05914): in training each row's embeddings are moved by up to
             alpha / sqrt(tokens of the row x width) in every direction.
+        autocast: the type of products where the weights themselves are in another.
     """
-    inputs = {"inputs_embeds": _shaken(model, batch, noise)} if noise else {"input_ids": batch.ids}
-    hidden = model.model(**inputs, position_ids=batch.positions, use_cache=False, batch=batch)
-    states = hidden.last_hidden_state[0, batch.labelled]
-    loss: Tensor = _VocabularyLoss.apply(states, model.lm_head.weight, batch.label, smoothing)  # type: ignore[no-untyped-call]
-    return loss
+
+    def __init__(
+        self, model: Any, *, smoothing: float = 0.0, noise: float = 0.0, autocast: torch.dtype | None = None
+    ) -> None:
+        super().__init__()
+        self.model, self.smoothing, self.noise, self.autocast = model, smoothing, noise, autocast
+
+    def forward(self, batch: Batch) -> Tensor:
+        """The loss, a scalar in fp32."""
+        smoothing, noise = (self.smoothing, self.noise) if self.training else (0.0, 0.0)
+        with torch.autocast(batch.ids.device.type, self.autocast, enabled=self.autocast is not None):
+            inputs = {"inputs_embeds": _shaken(self.model, batch, noise)} if noise else {"input_ids": batch.ids}
+            hidden = self.model.model(**inputs, position_ids=batch.positions, use_cache=False, batch=batch)
+            states, matrix = hidden.last_hidden_state[0, batch.labelled], self.model.lm_head.weight
+            if matrix.requires_grad:
+                return _trained_vocabulary_loss(states, matrix, batch.label, smoothing)
+        loss: Tensor = _VocabularyLoss.apply(states, matrix, batch.label, smoothing)  # type: ignore[no-untyped-call]
+        return loss
+
+
+def _trained_vocabulary_loss(states: Tensor, matrix: Tensor, label: Tensor, smoothing: float) -> Tensor:
+    """The loss where the vocabulary's matrix is trained too: a slice of labels at a time, computed again for its gradient."""
+
+    def part(states: Tensor, label: Tensor) -> Tensor:
+        logits = functional.linear(states, matrix).float()
+        return functional.cross_entropy(logits, label, reduction="sum", label_smoothing=smoothing)
+
+    pairs = zip(torch.split(states, LABELS), torch.split(label, LABELS), strict=True)
+    return torch.stack([checkpoint(part, *pair, use_reentrant=False) for pair in pairs]).sum()
 
 
 def _shaken(model: Any, batch: Batch, alpha: float) -> Tensor:

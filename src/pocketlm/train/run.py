@@ -11,23 +11,30 @@ import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Any
 
 from rich.text import Text
 
 from pocketlm.core.config import Config
 from pocketlm.core.errors import InputError, Problems
-from pocketlm.core.files import dump_compact, read_json, sha256_file, sha256_value, write_json, write_text
+from pocketlm.core.files import read_json, sha256_file, sha256_value, write_json, write_jsonl, write_text
 from pocketlm.core.manifest import read_manifest, write_manifest
 from pocketlm.core.progress import say
 from pocketlm.data.augment import Augmenter
-from pocketlm.models.adapters import STAMP, TEMPLATE, WEIGHTS, Adapter, write_merged
-from pocketlm.models.load import lineage, load_model, load_tokenizer, resolve_base, template_of
+from pocketlm.models.adapters import STAMP, TEMPLATE, WEIGHTS, Adapter, write_merged, write_model
+from pocketlm.models.load import lineage, load_tokenizer, resolve_base, template_of
 from pocketlm.tasks.call import CallRow, CallTask, Grounding, learn_grounding
 from pocketlm.tasks.template import CHATML, TEMPLATES, TERSE, Template
 from pocketlm.tasks.tools import ToolSet
 from pocketlm.train.batches import Example
 from pocketlm.train.checks import check_examples, show_batch
+from pocketlm.train.track import LIVE
+
+if TYPE_CHECKING:
+    from pocketlm.train.loop import History
+
+ASIDE = {"save_seconds", "save_total_limit", "track"}  # settings that do not decide the weights
 
 
 @dataclass(frozen=True)
@@ -67,7 +74,8 @@ class Run:
     @property
     def is_swapped(self) -> bool:
         """Whether another adapter than its own is in its model."""
-        return bool(read_json(self.model / STAMP)["adapter"] != sha256_file(self.folder / "adapter" / WEIGHTS))
+        own = self.folder / "adapter" / WEIGHTS
+        return own.is_file() and bool(read_json(self.model / STAMP)["adapter"] != sha256_file(own))
 
     @property
     def config(self) -> Config:
@@ -89,81 +97,71 @@ class Run:
         return [json.loads(line) for line in lines]
 
 
-def train_run(config: Config, tools: ToolSet, train: Sequence[CallRow], valid: Sequence[CallRow], folder: Path) -> Run:
+def train_run(
+    config: Config,
+    tools: ToolSet,
+    train: Sequence[CallRow],
+    valid: Sequence[CallRow],
+    folder: Path,
+    *,
+    must_resume: bool = False,
+) -> Run:
     """Train as `config` says and fill `folder`; reuse it when nothing changed, resume it when it was interrupted.
 
+    Args:
+        must_resume: do not start anew.
+
     Raises:
-        InputError: rows too long or without a label, a base without chat tokens.
+        InputError: rows too long or without a label, a base without chat tokens, nothing to resume where that is asked.
     """
     key = run_key(config, tools, train, valid)
-    if (folder / "manifest.json").is_file() and read_manifest(folder).get("key") == key:
-        run = Run(folder)
-        say(f"{folder}: trained before with the same data and settings, reused")
-        if run.is_swapped:
-            say(f"{folder}: answers with another adapter; its own again: pocketlm adapters swap {folder} {folder}")
-        return run
+    if found := _trained_before(folder, key):
+        return found
 
     import torch
 
-    from pocketlm.train.attention import check_packing, use_packed_attention
-    from pocketlm.train.compute import choose_compute, keep_freed_memory
-    from pocketlm.train.fused import fuse
+    from pocketlm.train.checkpoint import Checkpoints
     from pocketlm.train.loop import fit
-    from pocketlm.train.lora import add_lora, save_adapter
+    from pocketlm.train.method import check_method, choose, load_trainable
+    from pocketlm.train.objective import NextToken
+    from pocketlm.train.track import tracked
 
+    settings = config.train
+    check_method(settings)
+    if not train:
+        raise InputError("no training rows; add some to data.raw")
+    checkpoints = Checkpoints(folder, key, keep=settings.save_total_limit)
+    if checkpoints.files:
+        say(f"{folder}: an interrupted training was found, going on")
+    elif must_resume:
+        raise InputError(f"{folder}: no interrupted training with these data and settings; start one without --resume")
     torch.manual_seed(config.seed)
     torch.set_flush_denormal(True)
     base = resolve_base(config.base)
     tokenizer = load_tokenizer(base)
     template = _template(config, tokenizer)
     task = CallTask(tools, config.tools_in_prompt, grounding=learn_grounding(train, tools))
-    settings = config.train
-    if not train:
-        raise InputError("no training rows; add some to data.raw")
     epochs = [encode(task, rows, tokenizer, template, settings.max_tokens) for rows in _epochs(config, tools, train)]
     held_out = encode(task, valid, tokenizer, template, settings.max_tokens)
     check_examples(epochs[0], [_name(row) for row in train], tokenizer.convert_tokens_to_ids(template.stop))
+    compute = choose(settings, checkpoints.compute)
+    model = load_trainable(base, settings, compute)
+    objective = NextToken(
+        model, smoothing=settings.label_smoothing, noise=settings.neftune, autocast=compute.autocast(settings.method)
+    )
+    say(f"Training {_count(model)} on {len(train)} rows ({compute})")
     folder.mkdir(parents=True, exist_ok=True)
-    checkpoint = _checkpoint(folder, key)
-    compute = choose_compute(_chosen_before(checkpoint) or settings.compute)
-    model = load_model(base, compute.dtype)
-    add_lora(
-        model, settings.targets, settings.rank, settings.alpha, last_layers=settings.last_layers,
-        rank_stabilized=settings.rank_stabilized, int8=compute.int8,
-    )  # fmt: skip
-    use_packed_attention(model)
-    check_packing(model)
-    if settings.compile:
-        for block in model.model.layers:
-            block.compile(dynamic=True)
-    else:
-        fuse(model, int8=compute.int8)
-    keep_freed_memory()  # from here on: what loading frees must not become holes in training's memory
-    trained = sum(p.numel() for p in model.parameters() if p.requires_grad)
-    say(
-        f"Training {trained / 1e6:.1f} M of {_parameters(model) / 1e6:.0f} M parameters on {len(train)} rows ({compute})"
-    )
+    checkpoints.compute = compute.setting
 
-    write_json(_arithmetic(checkpoint), {"compute": compute.setting})
-    with (folder / "metrics.live.jsonl").open("a", encoding="utf-8") as live:
+    def score() -> float:
+        return _score(config, model, template, task, valid)
+
+    with tracked(settings.track, folder, config) as log:
         history = fit(
-            model, epochs, held_out, settings, seed=config.seed, checkpoint=checkpoint,
-            log=lambda entry: _log(live, entry),
+            objective, epochs, held_out, settings, seed=config.seed, checkpoints=checkpoints, log=log,
+            score=score if settings.watch == "exact" else None,
         )  # fmt: skip
-
-    (folder / "metrics.live.jsonl").unlink()
-    (folder / "metrics.jsonl").write_text(
-        "".join(dump_compact(entry) + "\n" for entry in history.steps), encoding="utf-8"
-    )
-    save_adapter(
-        model, folder / "adapter", base=config.base, rank=settings.rank, alpha=settings.alpha,
-        rank_stabilized=settings.rank_stabilized,
-    )  # fmt: skip
-    write_text(folder / "adapter" / TEMPLATE, template.jinja)
-    # into the base read afresh: what trained may have rounded its weights
-    write_merged(Adapter.open(folder / "adapter"), base, folder / "model")
-    write_json(folder / "config.json", config.model_dump())
-    write_json(folder / "tools.json", tools.to_openai())
+    _write(folder, config, model, template, tools, history)
     last = history.steps[-1]
     write_manifest(
         folder,
@@ -187,30 +185,57 @@ def train_run(config: Config, tools: ToolSet, train: Sequence[CallRow], valid: S
             },
         },
     )
-    _arithmetic(checkpoint).unlink()
-    checkpoint.unlink()
+    checkpoints.clear()
     return Run(folder)
 
 
-def _checkpoint(folder: Path, key: str) -> Path:
-    """The file that holds an interrupted training; those of other data or settings are deleted."""
-    checkpoint = folder / f"checkpoint-{key[:12]}.pt"
-    for stale in folder.glob("checkpoint-*"):
-        if stale.stem != checkpoint.stem:
-            stale.unlink()
-    if checkpoint.exists():
-        say(f"{folder}: an interrupted training was found, going on")
-    return checkpoint
+def _trained_before(folder: Path, key: str) -> Run | None:
+    if not (folder / "manifest.json").is_file() or read_manifest(folder).get("key") != key:
+        return None
+    run = Run(folder)
+    say(f"{folder}: trained before with the same data and settings, reused")
+    if run.is_swapped:
+        say(f"{folder}: answers with another adapter; its own again: pocketlm adapters swap {folder} {folder}")
+    return run
 
 
-def _arithmetic(checkpoint: Path) -> Path:
-    """What a training's probe chose: a second probe might choose otherwise, and the weights would be others."""
-    return checkpoint.with_suffix(".json")
+def _write(folder: Path, config: Config, model: Any, template: Template, tools: ToolSet, history: History) -> None:
+    """Fill a run's folder, all but its manifest."""
+    (folder / LIVE).unlink(missing_ok=True)
+    write_jsonl(folder / "metrics.jsonl", history.steps)
+    _write_model(folder, config, model, template)
+    write_json(folder / "config.json", config.model_dump())
+    write_json(folder / "tools.json", tools.to_openai())
 
 
-def _chosen_before(checkpoint: Path) -> str | None:
-    file = _arithmetic(checkpoint)
-    return str(read_json(file)["compute"]) if file.exists() and checkpoint.exists() else None
+def _write_model(folder: Path, config: Config, model: Any, template: Template) -> None:
+    """Write `folder`/model and, where one was trained, `folder`/adapter."""
+    from pocketlm.train.lora import save_adapter
+
+    settings, base = config.train, resolve_base(config.base)
+    if settings.method == "full":
+        write_model(model, load_tokenizer(base), folder / "model", jinja=template.jinja)
+        return
+    save_adapter(
+        model, folder / "adapter", base=config.base, rank=settings.rank, alpha=settings.alpha,
+        rank_stabilized=settings.rank_stabilized, dropout=settings.dropout, dora=settings.dora,
+    )  # fmt: skip
+    write_text(folder / "adapter" / TEMPLATE, template.jinja)
+    # into the base read afresh: what trained may have rounded its weights
+    write_merged(Adapter.open(folder / "adapter"), base, folder / "model")
+
+
+def _score(config: Config, model: Any, template: Template, task: CallTask, rows: Sequence[CallRow]) -> float:
+    """Share of rows a model in training gets wholly right, as the run would: merged, under the grammar."""
+    from pocketlm.engines.open import open_engine
+    from pocketlm.evaluate.evaluate import evaluate
+
+    with TemporaryDirectory() as aside:
+        _write_model(Path(aside), config, model, template)
+        engine = open_engine(str(Path(aside) / "model"))
+        exact = evaluate(task, engine, rows, constrain=True).metrics["exact"]
+        engine.close()
+    return exact
 
 
 def show_first_batch(config: Config, tools: ToolSet, train: Sequence[CallRow]) -> Text:
@@ -247,7 +272,8 @@ def _template(config: Config, tokenizer: Any) -> Template:
 def run_key(config: Config, tools: ToolSet, train: Sequence[CallRow], valid: Sequence[CallRow]) -> str:
     """Hash of everything that decides the weights."""
     rows = [[row.to_json() for row in part] for part in (train, valid)]
-    return sha256_value([config.model_dump(exclude={"data"}), tools.to_openai(), rows])
+    settings = config.model_dump(exclude={"data": True, "train": ASIDE})
+    return sha256_value([settings, tools.to_openai(), rows])
 
 
 def encode(
@@ -276,10 +302,9 @@ def _name(row: CallRow) -> str:
     return row.where or repr(row.text[:40])
 
 
-def _parameters(model: Any) -> int:
-    return sum(parameter.numel() for parameter in model.parameters())
-
-
-def _log(live: Any, entry: dict[str, float]) -> None:
-    live.write(dump_compact(entry) + "\n")
-    live.flush()
+def _count(model: Any) -> str:
+    """What share of a model is trained, in words."""
+    every, trained = (
+        sum(p.numel() for p in model.parameters() if p.requires_grad or not only) for only in (False, True)
+    )
+    return f"{trained / 1e6:.1f} M of {every / 1e6:.0f} M parameters"

@@ -1,0 +1,73 @@
+"""The checkpoints of one training: written whole, the last few kept, gone when the finished run is safe."""
+
+from __future__ import annotations
+
+import pickle
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from pocketlm.core.files import atomic_path, read_json, write_json
+from pocketlm.core.progress import say
+
+
+class Checkpoints:
+    """Files `checkpoint-KEY-STEP.pt` in a run's folder; those of other data or settings are deleted.
+
+    Args:
+        key: hash of all that decides the weights.
+        keep: how many stay, the latest first; should one be damaged, the one before serves.
+    """
+
+    def __init__(self, folder: Path, key: str, *, keep: int = 1) -> None:
+        self._folder, self._stem, self._keep = folder, f"checkpoint-{key[:12]}", keep
+        for stale in folder.glob("checkpoint-*"):
+            if not stale.name.startswith(self._stem):
+                stale.unlink()
+
+    @property
+    def files(self) -> list[Path]:
+        """The files, latest first."""
+        return sorted(self._folder.glob(f"{self._stem}-*.pt"), reverse=True)
+
+    def save(self, state: dict[str, Any], step: int) -> None:
+        """Write the state after `step` steps; older ones go once it is on the disk.
+
+        Raises:
+            EnvironmentLacks: the disk is full; the last checkpoint is kept.
+        """
+        file = self._folder / f"{self._stem}-{step:08}.pt"
+        with atomic_path(file) as aside, aside.open("wb") as out:  # torch would hide the system's error
+            torch.save(state, out)
+        for old in self.files[self._keep :]:
+            old.unlink()
+
+    def load(self) -> dict[str, Any] | None:
+        """The latest state that can be read; None where there is none."""
+        for file in self.files:
+            try:
+                state: dict[str, Any] = torch.load(file, weights_only=True)
+            except (RuntimeError, EOFError, pickle.UnpicklingError) as error:
+                say(f"{file}: damaged ({str(error).splitlines()[0][:80]}), left aside")
+            else:
+                return state
+        return None
+
+    @property
+    def compute(self) -> str | None:
+        """The arithmetic an interrupted training chose: a second probe might choose otherwise, and other weights follow."""
+        return str(read_json(self._choice)["compute"]) if self._choice.exists() and self.files else None
+
+    @compute.setter
+    def compute(self, setting: str) -> None:
+        write_json(self._choice, {"compute": setting})
+
+    def clear(self) -> None:
+        """Delete them all."""
+        for file in [*self.files, self._choice]:
+            file.unlink(missing_ok=True)
+
+    @property
+    def _choice(self) -> Path:
+        return self._folder / f"{self._stem}.json"
