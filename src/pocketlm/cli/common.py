@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from collections.abc import Mapping
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -14,6 +16,8 @@ from pocketlm.core import progress
 from pocketlm.core.errors import InputError
 
 if TYPE_CHECKING:
+    from pocketlm.core.config import Config
+    from pocketlm.data.dataset import Dataset
     from pocketlm.evaluate.evaluate import Report
     from pocketlm.tasks.call import CallRow, CallTask
 
@@ -75,3 +79,36 @@ def rows_for(data: Path, task: CallTask) -> list[CallRow]:
         if (folder / "manifest.json").is_file() and (folder / "test.jsonl").is_file():
             return Dataset.open(folder).rows("test")
     return read_rows(data, task.tools).rows
+
+
+def first_alone() -> AbstractContextManager[None]:
+    """Where `accelerate launch` or `torchrun` started several of us: the others wait until the first is through."""
+    if int(os.environ.get("WORLD_SIZE", "1")) == 1:
+        return nullcontext()
+    from accelerate import PartialState
+
+    turns: AbstractContextManager[None] = PartialState(cpu=True).main_process_first()
+    return turns
+
+
+def project_data(project: Path, config: Config, name: str = "") -> tuple[Path, Dataset]:
+    """A project's run folder and its data, read, split and told of."""
+    from pocketlm.data.dataset import prepare
+
+    home = project if project.is_dir() else project.parent
+    folder = home / "runs" / (name or home.resolve().name)
+    given = config.data
+    with first_alone():
+        data = prepare(
+            home / given.raw,
+            folder / "data",
+            tools=home / config.tools if config.tools else None,
+            valid=home / given.valid if given.valid else None,
+            test=home / given.test if given.test else None,
+            valid_share=given.valid_share,
+            test_share=given.test_share,
+            seed=config.seed,
+        )
+    for note in data.notes:
+        progress.say(note)
+    return folder, data

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from pocketlm.cli.common import Json, Set, be_quiet, output
-from pocketlm.core.progress import say
+from pocketlm.cli.common import Json, Set, be_quiet, output, project_data
 
 
 def train(
@@ -33,39 +33,27 @@ def train(
     if help_config:
         print("\n".join(_settings()))
         return
-    be_quiet(as_json)
+    rank = int(os.environ.get("RANK", "0"))  # set by accelerate launch and torchrun, which start several of us
+    be_quiet(as_json or rank > 0)
     from rich.console import Console
 
     from pocketlm.core.config import load_config
-    from pocketlm.data.dataset import prepare
     from pocketlm.train.run import show_first_batch, train_run
 
     config = load_config(project, overrides)
-    home = project if project.is_dir() else project.parent
-    folder = home / "runs" / (name or home.resolve().name)
-    given = config.data
-    data = prepare(
-        home / given.raw,
-        folder / "data",
-        tools=home / config.tools if config.tools else None,
-        valid=home / given.valid if given.valid else None,
-        test=home / given.test if given.test else None,
-        valid_share=given.valid_share,
-        test_share=given.test_share,
-        seed=config.seed,
-    )
-    for note in data.notes:
-        say(note)
+    folder, data = project_data(project, config, name)
     if show_batch:
         Console(highlight=False).print(show_first_batch(config, data.tools, data.rows("train")), soft_wrap=True)
         return
     run = train_run(config, data.tools, data.rows("train"), data.rows("valid"), folder, must_resume=resume)
     metrics = run.manifest["metrics"]
     text = (
-        f"{folder}: {metrics['steps']} steps in {metrics['train_seconds']:.0f} s, validation loss {metrics['valid_loss']:.4f}\n"
+        f"{folder}: {metrics['steps']} steps in {metrics['train_seconds']:.0f} s, validation loss {metrics['valid_loss']:.4f}, "
+        f"about {metrics['kwh']:.3f} kWh\n"
         f"Next: pocketlm eval {folder}"
     )
-    output(as_json, {"run": str(folder), **metrics}, text)
+    if rank == 0:
+        output(as_json, {"run": str(folder), **metrics}, text)
 
 
 def _settings() -> Iterator[str]:

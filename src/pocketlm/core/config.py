@@ -102,6 +102,21 @@ class TrainConfig(_Section):
     )
 
 
+class CostConfig(_Section):
+    """What a training's time costs."""
+
+    watts: float = Field(
+        45.0, ge=0, description="power this machine draws while training; laptops 30 to 60, an estimate"
+    )
+    per_kwh: float = Field(0.3, ge=0, description="price of a kilowatt-hour, in your currency")
+    per_hour: float = Field(0.0, ge=0, description="price of an hour, for rented machines, in your currency")
+
+    def of(self, seconds: float) -> dict[str, float]:
+        """Energy ("kwh") and price ("cost") of so many seconds."""
+        kwh, hours = self.watts / 1000 * seconds / 3600, seconds / 3600
+        return {"kwh": round(kwh, 5), "cost": round(kwh * self.per_kwh + hours * self.per_hour, 4)}
+
+
 class Config(_Section):
     """One project."""
 
@@ -121,6 +136,7 @@ class Config(_Section):
     seed: int = Field(0, ge=0, description="one seed for everything")
     data: DataConfig = DataConfig()
     train: TrainConfig = TrainConfig()
+    cost: CostConfig = CostConfig()
 
 
 def load_config(path: Path | None, overrides: Sequence[str] = ()) -> Config:
@@ -179,7 +195,7 @@ def _sentences(error: ValidationError) -> Iterator[str]:
 
 
 def _section(name: str) -> type[BaseModel]:
-    sections: dict[str, type[BaseModel]] = {"data": DataConfig, "train": TrainConfig}
+    sections: dict[str, type[BaseModel]] = {"data": DataConfig, "train": TrainConfig, "cost": CostConfig}
     return sections.get(name, Config)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import platform
 import shutil
+import sys
 from pathlib import Path
 
 import psutil
@@ -13,6 +14,15 @@ import psutil
 def memory_used() -> int:
     """Bytes of memory this process holds now."""
     return int(psutil.Process().memory_info().rss)
+
+
+def memory_peak() -> int:
+    """The most bytes of memory this process has held."""
+    try:
+        import resource
+    except ImportError:  # Windows
+        return int(getattr(psutil.Process().memory_info(), "peak_wset", 0))
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
 
 
 def memory_free() -> int:

@@ -28,6 +28,7 @@ SIDE_BY_SIDE = 3  # reports in the table by function
 MOST_WRONG_ROWS = 500
 MOST_POINTS = 800  # of a curve; more cannot be seen
 WIDTH, HEIGHT = 640, 300  # of the loss curve, in its own units
+RATE_HEIGHT = 150  # of the learning rate's
 LEFT, RIGHT, TOP, BOTTOM = 58, 20, 34, 52  # its margins
 
 STYLE = """
@@ -384,10 +385,10 @@ class _Axis:
         share = min(1.0, max(0.0, (value - low) / (high - low)))
         return self.start + share * (self.end - self.start)
 
-    def ticks(self) -> list[float]:
+    def ticks(self, most: int = 6) -> list[float]:
         """Round values: 1, 2, 5 times a power of ten."""
         if not self.log:
-            step = _round_up((self.high - self.low) / 6)
+            step = _round_up((self.high - self.low) / most)
             return [i * step for i in range(math.ceil(self.low / step), math.floor(self.high / step + 1e-9) + 1)]
         decades = range(math.floor(math.log10(self.low)), math.ceil(math.log10(self.high)) + 1)
         for digits in ((1, 2, 5), (1,)):
@@ -413,11 +414,24 @@ def _curve(history: Sequence[Mapping[str, float]]) -> str:
     x, y = _axes(raw, smooth, valid)
     marks = "".join(f'<circle class="dot" cx="{x.at(s):.1f}" cy="{y.at(v):.1f}" r="3.5"/>' for s, v in valid)
     drawn = _line("raw", raw, x, y) + _line("smooth", smooth, x, y) + _line("valid", valid, x, y) + marks
-    picture = (
-        f'<svg class="chart" viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="Loss over training steps">\n'
-        f"{_grid(x, y)}\n{drawn}\n</svg>"
+    loss = _picture(
+        "Loss over training steps", HEIGHT, _grid(x, y, "loss per token" + (", log scale" if y.log else "")), drawn
     )
-    return _section("Training", picture, _curve_note(smooth, valid))
+    return _section("Training", loss + _rates(history, x), _curve_note(smooth, valid))
+
+
+def _rates(history: Sequence[Mapping[str, float]], x: _Axis) -> str:
+    """The learning rate over the same steps."""
+    rates = [(entry["step"], entry["lr"]) for entry in history if "lr" in entry]
+    if not rates:
+        return ""
+    y = _Axis(0, 1.05 * max(rate for _, rate in rates) or 1.0, RATE_HEIGHT - BOTTOM, TOP)
+    return _picture("Learning rate", RATE_HEIGHT, _grid(x, y, "learning rate", most=3), _line("smooth", rates, x, y))
+
+
+def _picture(label: str, height: int, *parts: str) -> str:
+    drawn = "\n".join(parts)
+    return f'<svg class="chart" viewBox="0 0 {WIDTH} {height}" role="img" aria-label="{label}">\n{drawn}\n</svg>'
 
 
 def _curve_note(smooth: Points, valid: Points) -> str:
@@ -441,12 +455,12 @@ def _axes(raw: Points, smooth: Points, valid: Points) -> tuple[_Axis, _Axis]:
     return steps, _Axis(0, high * 1.05 if high > 0 else 1.0, floor, roof)
 
 
-def _grid(x: _Axis, y: _Axis) -> str:
-    """Lines, tick labels and axis names."""
+def _grid(x: _Axis, y: _Axis, name: str, most: int = 6) -> str:
+    """Lines, tick labels and axis names; at most so many labels upwards on a linear scale."""
     lines = [
         f'<line class="grid" x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{y.at(tick):.1f}" y2="{y.at(tick):.1f}"/>'
         f'<text x="{LEFT - 8}" y="{y.at(tick):.1f}" dy=".35em" text-anchor="end">{tick:g}</text>'
-        for tick in y.ticks()
+        for tick in y.ticks(most)
     ]
     lines += [
         f'<line class="grid" x1="{x.at(tick):.1f}" x2="{x.at(tick):.1f}" y1="{y.start}" y2="{y.start + 5}"/>'
@@ -454,10 +468,9 @@ def _grid(x: _Axis, y: _Axis) -> str:
         for tick in x.ticks()
         if tick == round(tick)
     ]
-    name = "loss per token" + (", log scale" if y.log else "")
     lines += [
         f'<line class="grid" x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{y.start}" y2="{y.start}"/>',
-        f'<text x="{(LEFT + WIDTH - RIGHT) / 2}" y="{HEIGHT - 8}" text-anchor="middle">step</text>',
+        f'<text x="{(LEFT + WIDTH - RIGHT) / 2}" y="{y.start + BOTTOM - 8}" text-anchor="middle">step</text>',
         f'<text x="0" y="16">{name}</text>',
     ]
     return "\n".join(lines)

@@ -7,12 +7,15 @@ last checkpoint stood and ends with the same weights.
 from __future__ import annotations
 
 import math
+import statistics
 import time
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from typing import Any
 
 import torch
+from accelerate import Accelerator
 from torch import Tensor, nn
 
 from pocketlm.core.config import TrainConfig
@@ -45,6 +48,7 @@ def fit(
     checkpoints: Checkpoints,
     log: Callable[[dict[str, float]], None],
     score: Callable[[], float] | None = None,
+    team: Accelerator | None = None,
 ) -> History:
     """Train the parameters of `objective` that require gradients.
 
@@ -55,16 +59,19 @@ def fit(
             clear when the results are safe.
         log: called with {"step", "loss", "lr", "seconds", ...}; losses are nats a label token.
         score: share of the task's rows that are right, to be watched instead of the validation loss.
+        team: the processes that train together, each on its share of every step's batches; alone where not given.
 
     Raises:
         InputError: nothing to train, or the loss is no longer finite.
     """
     prefix = shared_prefix([*(example for rows in epochs for example in rows), *valid])
-    plan = _plan(epochs, prefix, settings, seed)
+    team = team or Accelerator(cpu=True)
+    plan = _plan(epochs, prefix, settings, seed, team.num_processes)
     rate = schedule(settings, len(plan))
     every = max(1, len(plan) // settings.validations)  # steps
     state = _State(objective, settings, checkpoints)
     history = state.history
+    shared = team.prepare_model(objective) if team.num_processes > 1 else objective
     objective.train()
     saved = time.monotonic()
     with progress("Training", len(plan)) as update, interrupts_wait() as asked:
@@ -72,7 +79,7 @@ def fit(
         while (step := len(history.steps)) < len(plan) and not state.is_stale:
             torch.manual_seed(seed + step)  # noise and dropout are the same however often a run was interrupted
             entry = {"step": step + 1, "loss": 0.0, "lr": settings.lr * rate(step)}
-            entry["loss"] = _step(objective, plan[step], prefix, settings, state, entry["lr"])
+            entry["loss"] = _step(shared, plan[step], prefix, settings, state, entry["lr"], team)
             history.tokens += sum(len(row) - prefix for rows in plan[step] for row in rows)
             last = step + 1 == len(plan)
             if valid and (last or ((step + 1) % every == 0 and len(plan) - step > every)):
@@ -86,11 +93,13 @@ def fit(
             log(entry)
             update(1, _note(history))
             if asked() or time.monotonic() - saved > settings.save_seconds:
-                state.save()
+                if team.is_main_process:
+                    state.save()
                 saved = time.monotonic()
             if asked():
                 break
-    state.save()
+    if team.is_main_process:
+        state.save()
     state.take_best()
     objective.eval()
     return history
@@ -106,7 +115,7 @@ def _note(history: History) -> str:
 class _State:
     """What a training changes, and its checkpoint: weights, optimizer, history, and the best weights so far."""
 
-    def __init__(self, objective: nn.Module, settings: TrainConfig, checkpoints: Checkpoints) -> None:
+    def __init__(self, objective: nn.Module, settings: TrainConfig, checkpoints: Checkpoints | None) -> None:
         self.weights: list[Tensor] = [weight for weight in objective.parameters() if weight.requires_grad]
         if not self.weights:
             raise InputError("no parameter of the model is trained; name layers in train.targets")
@@ -115,7 +124,7 @@ class _State:
         self._checkpoints, self._since = checkpoints, time.perf_counter()
         self._patience = settings.patience
         self._best: dict[str, Any] = {"watched": math.inf, "stale": 0, "weights": []}  # stale: validations since
-        if kept := checkpoints.load():
+        if checkpoints and (kept := checkpoints.load()):
             self._resume(kept)
 
     def compare(self, loss: float, watched: float) -> None:
@@ -151,7 +160,8 @@ class _State:
             "history": vars(self.history),
             "best": self._best,
         }
-        self._checkpoints.save(state, len(self.history.steps))
+        if self._checkpoints:
+            self._checkpoints.save(state, len(self.history.steps))
 
     def _resume(self, state: dict[str, Any]) -> None:
         self._put(state["weights"])
@@ -178,33 +188,105 @@ def mean_loss(objective: nn.Module, examples: Sequence[Example], prefix: int, to
     return total / labels
 
 
+@dataclass(frozen=True)
+class Probe:
+    """What a few real steps foretell of a training.
+
+    Attributes:
+        steps, tokens: of the whole training; tokens as in History.
+        step_seconds, validation_seconds: of one step and one validation.
+        validations: how many there will be.
+    """
+
+    steps: int
+    tokens: int
+    step_seconds: float
+    validation_seconds: float
+    validations: int
+
+    @property
+    def seconds(self) -> float:
+        """Of the whole training."""
+        return self.steps * self.step_seconds + self.validations * self.validation_seconds
+
+
+def probe(
+    objective: nn.Module,
+    epochs: Sequence[Sequence[Example]],
+    valid: Sequence[Example],
+    settings: TrainConfig,
+    *,
+    seed: int,
+    seconds: float,
+) -> Probe:
+    """Run a training's first steps for about so many seconds; what they did to the weights is of no use.
+
+    Args:
+        epochs: as many as are encoded; further ones are taken to be like the first.
+    """
+    prefix = shared_prefix([*(example for rows in epochs for example in rows), *valid])
+    team = Accelerator(cpu=True)
+    plan = _plan(epochs, prefix, settings, seed, team.num_processes)
+    steps = round(len(plan) * max(1.0, settings.epochs / len(epochs)))
+    state = _State(objective, settings, None)
+    objective.train()
+    times: list[float] = []
+    start = time.perf_counter()
+    for step in plan:
+        before = time.perf_counter()
+        _step(objective, step, prefix, settings, state, settings.lr / 100, team)
+        times.append(time.perf_counter() - before)
+        if len(times) > 1 and time.perf_counter() - start + times[-1] > seconds:
+            break
+    few = valid[: max(1, len(valid) // 4)]
+    before = time.perf_counter()
+    if few:
+        mean_loss(objective, few, prefix, settings.batch_tokens)
+    tokens = sum(len(row) - prefix for step in plan for rows in step for row in rows) * steps // len(plan)
+    return Probe(
+        steps,
+        tokens,
+        statistics.median(times[1:] or times),  # the first one also compiles and allocates
+        (time.perf_counter() - before) * len(valid) / max(1, len(few)),
+        settings.validations if valid else 0,
+    )
+
+
 Step = list[list[Example]]  # the batches whose gradients one update adds up
 
 
-def _plan(epochs: Sequence[Sequence[Example]], prefix: int, settings: TrainConfig, seed: int) -> list[Step]:
+def _plan(
+    epochs: Sequence[Sequence[Example]], prefix: int, settings: TrainConfig, seed: int, processes: int
+) -> list[Step]:
     """The rows of every step, all epochs in a row; a part of an epoch takes its first batches."""
     plan: list[Step] = []
+    together = settings.accumulate * processes
     for epoch, rows in enumerate(epochs):
         batches = plan_batches([len(row) - prefix for row in rows], settings.batch_tokens, seed + epoch)
         batches = batches[: max(1, round(min(1.0, settings.epochs - epoch) * len(batches)))]
         filled = [[rows[i] for i in batch] for batch in batches]
-        plan += [filled[first : first + settings.accumulate] for first in range(0, len(filled), settings.accumulate)]
+        plan += [filled[first : first + together] for first in range(0, len(filled), together)]
     return plan
 
 
-def _step(objective: nn.Module, step: Step, prefix: int, settings: TrainConfig, state: _State, rate: float) -> float:
-    """One update. Returns the loss in nats a label token."""
-    batches = [make_batch(rows, prefix, settings.batch_tokens) for rows in step]
-    labels, value = sum(len(batch.label) for batch in batches), 0.0
-    for batch in batches:
-        loss = objective(batch) / labels
-        value += loss.item()
-        if not math.isfinite(value):
-            state.optimizer.zero_grad(set_to_none=True)
-            raise InputError(
-                f"train.lr: the loss became {value}; lower it (--set train.lr={rate / 3:.0e}) and run again"
-            )
-        loss.backward()
+def _step(
+    objective: nn.Module, step: Step, prefix: int, settings: TrainConfig, state: _State, rate: float, team: Accelerator
+) -> float:
+    """One update from this process's share of the batches. Returns the loss of all in nats a label token."""
+    labels = sum(len(row.completion) for rows in step for row in rows)
+    mine = step[team.process_index :: team.num_processes]
+    weight = team.num_processes / labels if mine else 0.0  # gradients of processes are averaged; none may be missing
+    value = 0.0
+    for place, rows in enumerate(mine or step[:1], 1):
+        with nullcontext() if place == max(1, len(mine)) else team.no_sync(objective):
+            loss = objective(make_batch(rows, prefix, settings.batch_tokens)) * weight
+            value += loss.item() / team.num_processes
+            loss.backward()
+    if team.num_processes > 1:
+        value = float(team.reduce(torch.tensor(value), "sum"))
+    if not math.isfinite(value):
+        state.optimizer.zero_grad(set_to_none=True)
+        raise InputError(f"train.lr: the loss became {value}; lower it (--set train.lr={rate / 3:.0e}) and run again")
     torch.nn.utils.clip_grad_norm_(state.weights, settings.clip)
     for group in state.optimizer.param_groups:
         group["lr"] = rate

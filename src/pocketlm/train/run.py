@@ -6,6 +6,7 @@ is a model any Hugging Face tool can open at model/, and what `pocketlm eval`, `
 
 from __future__ import annotations
 
+import itertools
 import json
 import math
 from collections.abc import Iterator, Sequence
@@ -119,6 +120,7 @@ def train_run(
         return found
 
     import torch
+    from accelerate import Accelerator
 
     from pocketlm.train.checkpoint import Checkpoints
     from pocketlm.train.loop import fit
@@ -128,8 +130,7 @@ def train_run(
 
     settings = config.train
     check_method(settings)
-    if not train:
-        raise InputError("no training rows; add some to data.raw")
+    team = Accelerator(cpu=True)  # one process, or those that accelerate launch or torchrun started
     checkpoints = Checkpoints(folder, key, keep=settings.save_total_limit)
     if checkpoints.files:
         say(f"{folder}: an interrupted training was found, going on")
@@ -137,15 +138,11 @@ def train_run(
         raise InputError(f"{folder}: no interrupted training with these data and settings; start one without --resume")
     torch.manual_seed(config.seed)
     torch.set_flush_denormal(True)
-    base = resolve_base(config.base)
-    tokenizer = load_tokenizer(base)
-    template = _template(config, tokenizer)
-    task = CallTask(tools, config.tools_in_prompt, grounding=learn_grounding(train, tools))
-    epochs = [encode(task, rows, tokenizer, template, settings.max_tokens) for rows in _epochs(config, tools, train)]
-    held_out = encode(task, valid, tokenizer, template, settings.max_tokens)
-    check_examples(epochs[0], [_name(row) for row in train], tokenizer.convert_tokens_to_ids(template.stop))
+    with team.main_process_first():  # it unpacks the base
+        material = encode_all(config, tools, train, valid)
+    task, template = material.task, material.template
     compute = choose(settings, checkpoints.compute)
-    model = load_trainable(base, settings, compute)
+    model = load_trainable(resolve_base(config.base), settings, compute)
     objective = NextToken(
         model, smoothing=settings.label_smoothing, noise=settings.neftune, autocast=compute.autocast(settings.method)
     )
@@ -156,11 +153,14 @@ def train_run(
     def score() -> float:
         return _score(config, model, template, task, valid)
 
-    with tracked(settings.track, folder, config) as log:
+    with tracked(settings.track, folder, config, quiet=not team.is_main_process) as log:
         history = fit(
-            objective, epochs, held_out, settings, seed=config.seed, checkpoints=checkpoints, log=log,
-            score=score if settings.watch == "exact" else None,
+            objective, material.epochs, material.valid, settings, seed=config.seed, checkpoints=checkpoints, log=log,
+            score=score if settings.watch == "exact" else None, team=team,
         )  # fmt: skip
+    if not team.is_main_process:
+        team.wait_for_everyone()
+        return Run(folder)
     _write(folder, config, model, template, tools, history)
     last = history.steps[-1]
     write_manifest(
@@ -182,10 +182,12 @@ def train_run(
                 "tokens_per_s": last["tokens_per_s"],
                 "steps": len(history.steps),
                 "valid_loss": history.valid_loss,
+                **config.cost.of(history.seconds),
             },
         },
     )
     checkpoints.clear()
+    team.wait_for_everyone()
     return Run(folder)
 
 
@@ -238,13 +240,53 @@ def _score(config: Config, model: Any, template: Template, task: CallTask, rows:
     return exact
 
 
+@dataclass(frozen=True)
+class Material:
+    """What a training reads, as tokens.
+
+    Attributes:
+        epochs: the rows of each epoch.
+        valid: the rows held out.
+    """
+
+    task: CallTask
+    tokenizer: Any
+    template: Template
+    epochs: list[list[Example]]
+    valid: list[Example]
+
+
+def encode_all(
+    config: Config,
+    tools: ToolSet,
+    train: Sequence[CallRow],
+    valid: Sequence[CallRow] = (),
+    *,
+    epochs: int | None = None,
+) -> Material:
+    """Rows of every epoch (or of the first few) as tokens, checked.
+
+    Raises:
+        InputError: no rows, or a base without the template's tokens. Problems: rows that are too long or teach nothing.
+    """
+    if not train:
+        raise InputError("no training rows; add some to data.raw")
+    tokenizer = load_tokenizer(resolve_base(config.base))
+    template = _template(config, tokenizer)
+    task = CallTask(tools, config.tools_in_prompt, grounding=learn_grounding(train, tools))
+    longest = config.train.max_tokens
+    told = [
+        encode(task, rows, tokenizer, template, longest)
+        for rows in itertools.islice(_epochs(config, tools, train), epochs)
+    ]
+    check_examples(told[0], [_name(row) for row in train], tokenizer.convert_tokens_to_ids(template.stop))
+    return Material(task, tokenizer, template, told, encode(task, valid, tokenizer, template, longest))
+
+
 def show_first_batch(config: Config, tools: ToolSet, train: Sequence[CallRow]) -> Text:
     """Two rows of a training's first batch, what is learnt coloured."""
-    tokenizer = load_tokenizer(resolve_base(config.base))
-    task = CallTask(tools, config.tools_in_prompt, grounding=learn_grounding(train, tools))
-    rows = next(_epochs(config, tools, train))
-    examples = encode(task, rows, tokenizer, _template(config, tokenizer), config.train.max_tokens)
-    return show_batch(examples, tokenizer, config.train.batch_tokens, config.seed)
+    material = encode_all(config, tools, train, epochs=1)
+    return show_batch(material.epochs[0], material.tokenizer, config.train.batch_tokens, config.seed)
 
 
 def _epochs(config: Config, tools: ToolSet, train: Sequence[CallRow]) -> Iterator[Sequence[CallRow]]:
@@ -272,7 +314,7 @@ def _template(config: Config, tokenizer: Any) -> Template:
 def run_key(config: Config, tools: ToolSet, train: Sequence[CallRow], valid: Sequence[CallRow]) -> str:
     """Hash of everything that decides the weights."""
     rows = [[row.to_json() for row in part] for part in (train, valid)]
-    settings = config.model_dump(exclude={"data": True, "train": ASIDE})
+    settings = config.model_dump(exclude={"data": True, "cost": True, "train": ASIDE})
     return sha256_value([settings, tools.to_openai(), rows])
 
 

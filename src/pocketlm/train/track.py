@@ -21,8 +21,8 @@ Log = Callable[[dict[str, float]], None]
 
 
 @contextmanager
-def tracked(names: Sequence[str], folder: Path, config: Config) -> Iterator[Log]:
-    """Yield `log(entry)`, which writes a step's metrics to `folder` and to every tracker named.
+def tracked(names: Sequence[str], folder: Path, config: Config, *, quiet: bool = False) -> Iterator[Log]:
+    """Yield `log(entry)`, which writes a step's metrics to `folder` and to every tracker named; quiet, to none.
 
     Raises:
         EnvironmentLacks: a tracker's package is not installed.
@@ -30,6 +30,9 @@ def tracked(names: Sequence[str], folder: Path, config: Config) -> Iterator[Log]
     missing = [name for name in names if not find_spec(name)]
     if missing:
         raise EnvironmentLacks(f"train.track: {missing[0]} is not installed: pip install {missing[0]}")
+    if quiet:
+        yield lambda _: None
+        return
     trackers = [_start(name, folder, config) for name in names]
 
     def log(entry: dict[str, float]) -> None:
