@@ -122,7 +122,7 @@ def test_the_main_job(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.Mo
 def test_ctrl_c_then_again(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, project: Path) -> None:
     from pocketlm.train import loop
 
-    step, calls = loop._step, [0]
+    step, calls = loop.take_step, [0]
 
     def interrupted(*arguments: Any) -> float:
         calls[0] += 1
@@ -130,7 +130,7 @@ def test_ctrl_c_then_again(capsys: pytest.CaptureFixture[str], monkeypatch: pyte
             os.kill(os.getpid(), signal.SIGINT)
         return step(*arguments)
 
-    monkeypatch.setattr(loop, "_step", interrupted)
+    monkeypatch.setattr(loop, "take_step", interrupted)
     code, _, err = call(capsys, monkeypatch, "train", project)
     assert code == 130
     assert "run the same command to go on" in err

@@ -7,7 +7,6 @@ last checkpoint stood and ends with the same weights.
 from __future__ import annotations
 
 import math
-import statistics
 import time
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
@@ -66,10 +65,10 @@ def fit(
     """
     prefix = shared_prefix([*(example for rows in epochs for example in rows), *valid])
     team = team or Accelerator(cpu=True)
-    plan = _plan(epochs, prefix, settings, seed, team.num_processes)
+    plan = plan_steps(epochs, prefix, settings, seed, team.num_processes)
     rate = schedule(settings, len(plan))
     every = max(1, len(plan) // settings.validations)  # steps
-    state = _State(objective, settings, checkpoints)
+    state = State(objective, settings, checkpoints)
     history = state.history
     shared = team.prepare_model(objective) if team.num_processes > 1 else objective
     objective.train()
@@ -79,7 +78,7 @@ def fit(
         while (step := len(history.steps)) < len(plan) and not state.is_stale:
             torch.manual_seed(seed + step)  # noise and dropout are the same however often a run was interrupted
             entry = {"step": step + 1, "loss": 0.0, "lr": settings.lr * rate(step)}
-            entry["loss"] = _step(shared, plan[step], prefix, settings, state, entry["lr"], team)
+            entry["loss"] = take_step(shared, plan[step], prefix, settings, state, entry["lr"], team)
             history.tokens += sum(len(row) - prefix for rows in plan[step] for row in rows)
             last = step + 1 == len(plan)
             if valid and (last or ((step + 1) % every == 0 and len(plan) - step > every)):
@@ -112,7 +111,7 @@ def _note(history: History) -> str:
     return f"loss {last['loss']:.3f}{watched} {last['tokens_per_s']:.0f} tok/s {memory_used() / 1e9:.1f} GB"
 
 
-class _State:
+class State:
     """What a training changes, and its checkpoint: weights, optimizer, history, and the best weights so far."""
 
     def __init__(self, objective: nn.Module, settings: TrainConfig, checkpoints: Checkpoints | None) -> None:
@@ -188,74 +187,10 @@ def mean_loss(objective: nn.Module, examples: Sequence[Example], prefix: int, to
     return total / labels
 
 
-@dataclass(frozen=True)
-class Probe:
-    """What a few real steps foretell of a training.
-
-    Attributes:
-        steps, tokens: of the whole training; tokens as in History.
-        step_seconds, validation_seconds: of one step and one validation.
-        validations: how many there will be.
-    """
-
-    steps: int
-    tokens: int
-    step_seconds: float
-    validation_seconds: float
-    validations: int
-
-    @property
-    def seconds(self) -> float:
-        """Of the whole training."""
-        return self.steps * self.step_seconds + self.validations * self.validation_seconds
-
-
-def probe(
-    objective: nn.Module,
-    epochs: Sequence[Sequence[Example]],
-    valid: Sequence[Example],
-    settings: TrainConfig,
-    *,
-    seed: int,
-    seconds: float,
-) -> Probe:
-    """Run a training's first steps for about so many seconds; what they did to the weights is of no use.
-
-    Args:
-        epochs: as many as are encoded; further ones are taken to be like the first.
-    """
-    prefix = shared_prefix([*(example for rows in epochs for example in rows), *valid])
-    team = Accelerator(cpu=True)
-    plan = _plan(epochs, prefix, settings, seed, team.num_processes)
-    steps = round(len(plan) * max(1.0, settings.epochs / len(epochs)))
-    state = _State(objective, settings, None)
-    objective.train()
-    times: list[float] = []
-    start = time.perf_counter()
-    for step in plan:
-        before = time.perf_counter()
-        _step(objective, step, prefix, settings, state, settings.lr / 100, team)
-        times.append(time.perf_counter() - before)
-        if len(times) > 1 and time.perf_counter() - start + times[-1] > seconds:
-            break
-    few = valid[: max(1, len(valid) // 4)]
-    before = time.perf_counter()
-    if few:
-        mean_loss(objective, few, prefix, settings.batch_tokens)
-    tokens = sum(len(row) - prefix for step in plan for rows in step for row in rows) * steps // len(plan)
-    return Probe(
-        steps,
-        tokens,
-        statistics.median(times[1:] or times),  # the first one also compiles and allocates
-        (time.perf_counter() - before) * len(valid) / max(1, len(few)),
-        settings.validations if valid else 0,
-    )
-
-
 Step = list[list[Example]]  # the batches whose gradients one update adds up
 
 
-def _plan(
+def plan_steps(
     epochs: Sequence[Sequence[Example]], prefix: int, settings: TrainConfig, seed: int, processes: int
 ) -> list[Step]:
     """The rows of every step, all epochs in a row; a part of an epoch takes its first batches."""
@@ -269,8 +204,8 @@ def _plan(
     return plan
 
 
-def _step(
-    objective: nn.Module, step: Step, prefix: int, settings: TrainConfig, state: _State, rate: float, team: Accelerator
+def take_step(
+    objective: nn.Module, step: Step, prefix: int, settings: TrainConfig, state: State, rate: float, team: Accelerator
 ) -> float:
     """One update from this process's share of the batches. Returns the loss of all in nats a label token."""
     labels = sum(len(row.completion) for rows in step for row in rows)

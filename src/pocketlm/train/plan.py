@@ -5,6 +5,7 @@ Foretold from the real thing: the model is loaded, a few of the training's own s
 
 from __future__ import annotations
 
+import statistics
 import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -12,14 +13,17 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from accelerate import Accelerator
+from torch import nn
 
-from pocketlm.core.config import Config
+from pocketlm.core.config import Config, TrainConfig
 from pocketlm.core.devices import DEVICES, Device
 from pocketlm.core.machine import disk_free, memory_free, memory_peak
 from pocketlm.models.load import resolve_base
 from pocketlm.tasks.call import CallRow
 from pocketlm.tasks.tools import ToolSet
-from pocketlm.train.loop import probe
+from pocketlm.train.batches import Example, shared_prefix
+from pocketlm.train.loop import State, mean_loss, plan_steps, take_step
 from pocketlm.train.method import check_method, choose, load_trainable
 from pocketlm.train.objective import NextToken
 from pocketlm.train.run import encode_all
@@ -106,6 +110,70 @@ def plan_run(config: Config, tools: ToolSet, train: Sequence[CallRow], valid: Se
         compute=str(compute),
         exported_mb={name: round(size, 1) for name, size in exported.items()},
         fits={device.name: _fits(device, exported["q8_0"], memory) for device in DEVICES},
+    )
+
+
+@dataclass(frozen=True)
+class Probe:
+    """What a few real steps foretell of a training.
+
+    Attributes:
+        steps, tokens: of the whole training; tokens as in History.
+        step_seconds, validation_seconds: of one step and one validation.
+        validations: how many there will be.
+    """
+
+    steps: int
+    tokens: int
+    step_seconds: float
+    validation_seconds: float
+    validations: int
+
+    @property
+    def seconds(self) -> float:
+        """Of the whole training."""
+        return self.steps * self.step_seconds + self.validations * self.validation_seconds
+
+
+def probe(
+    objective: nn.Module,
+    epochs: Sequence[Sequence[Example]],
+    valid: Sequence[Example],
+    settings: TrainConfig,
+    *,
+    seed: int,
+    seconds: float,
+) -> Probe:
+    """Run a training's first steps for about so many seconds; what they did to the weights is of no use.
+
+    Args:
+        epochs: as many as are encoded; further ones are taken to be like the first.
+    """
+    prefix = shared_prefix([*(example for rows in epochs for example in rows), *valid])
+    team = Accelerator(cpu=True)
+    plan = plan_steps(epochs, prefix, settings, seed, team.num_processes)
+    steps = round(len(plan) * max(1.0, settings.epochs / len(epochs)))
+    state = State(objective, settings, None)
+    objective.train()
+    times: list[float] = []
+    start = time.perf_counter()
+    for step in plan:
+        before = time.perf_counter()
+        take_step(objective, step, prefix, settings, state, settings.lr / 100, team)
+        times.append(time.perf_counter() - before)
+        if len(times) > 1 and time.perf_counter() - start + times[-1] > seconds:
+            break
+    few = valid[: max(1, len(valid) // 4)]
+    before = time.perf_counter()
+    if few:
+        mean_loss(objective, few, prefix, settings.batch_tokens)
+    tokens = sum(len(row) - prefix for step in plan for rows in step for row in rows) * steps // len(plan)
+    return Probe(
+        steps,
+        tokens,
+        statistics.median(times[1:] or times),  # the first one also compiles and allocates
+        (time.perf_counter() - before) * len(valid) / max(1, len(few)),
+        settings.validations if valid else 0,
     )
 
 

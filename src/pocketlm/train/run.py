@@ -20,6 +20,7 @@ from rich.text import Text
 from pocketlm.core.config import Config
 from pocketlm.core.errors import InputError, Problems
 from pocketlm.core.files import read_json, sha256_file, sha256_value, write_json, write_jsonl, write_text
+from pocketlm.core.machine import describe, memory_peak
 from pocketlm.core.manifest import read_manifest, write_manifest
 from pocketlm.core.progress import say
 from pocketlm.data.augment import Augmenter
@@ -175,6 +176,7 @@ def train_run(
             "grounding": task.grounding.to_json(),
             "lineage": lineage(config.base),
             "seed": config.seed,
+            "machine": describe(),
             "compute": str(compute),
             "rows": {"train": len(train), "valid": len(valid)},
             "metrics": {
@@ -182,6 +184,7 @@ def train_run(
                 "tokens_per_s": last["tokens_per_s"],
                 "steps": len(history.steps),
                 "valid_loss": history.valid_loss,
+                "memory_gb": round(memory_peak() / 1e9, 2),
                 **config.cost.of(history.seconds),
             },
         },
