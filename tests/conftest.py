@@ -13,10 +13,13 @@ REPO = Path(__file__).parents[1]
 
 
 @pytest.fixture(autouse=True)
-def no_network(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+def no_network(
+    request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory
+) -> None:
     """A test that leaves this machine fails, unless it is marked to fetch a starter."""
     if "starter" in request.keywords:
         return
+    monkeypatch.setenv("POCKETLM_CACHE", str(tmp_path_factory.getbasetemp() / "cache"))
     connect = socket.socket.connect
 
     def guarded(self: socket.socket, address: Any) -> None:

@@ -66,6 +66,12 @@ class TrainConfig(_Section):
         "same argument; full, the words around them too, and two requests in one",
     )
     batch_tokens: int = Field(512, ge=16, description="tokens a batch; 512 or from 1536 on is fastest on most CPUs")
+    micro_tokens: int | None = Field(
+        None,
+        ge=16,
+        description="tokens of a batch computed at once; by default what a probe finds fastest, once a machine",
+    )
+    threads: int | None = Field(None, ge=1, description="processor threads; by default what a probe finds fastest")
     accumulate: int = Field(1, ge=1, description="batches whose gradients are added up before a step")
     max_tokens: int = Field(
         1024, ge=16, description="longest row in tokens; a longer one is an error before the first step"

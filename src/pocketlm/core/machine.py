@@ -6,9 +6,16 @@ import os
 import platform
 import shutil
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import TypeVar
 
 import psutil
+
+from pocketlm.core.errors import InputError
+from pocketlm.core.files import read_json, write_json
+
+T = TypeVar("T")
 
 
 def memory_used() -> int:
@@ -36,6 +43,29 @@ def disk_free(path: Path) -> int:
     while not path.exists():
         path = path.parent
     return shutil.disk_usage(path).free
+
+
+def cache_dir() -> Path:
+    """Where models and measurements are kept: $POCKETLM_CACHE, or the user's cache folder."""
+    default = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "pocketlm"
+    return Path(os.environ.get("POCKETLM_CACHE", default))
+
+
+def remembered(what: str, measure: Callable[[], T]) -> T:
+    """What was measured on this machine before, or what `measure` finds now (a JSON value).
+
+    Kept in the cache's measured.json; delete it to measure anew.
+    """
+    file, key = cache_dir() / "measured.json", f"{what}; {describe()}"
+    try:
+        known = read_json(file)
+    except InputError:  # none yet, or damaged
+        known = {}
+    if key not in known:
+        known[key] = measure()
+        write_json(file, known)
+    found: T = known[key]
+    return found
 
 
 def describe() -> str:

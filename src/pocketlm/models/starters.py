@@ -6,7 +6,6 @@ a pinned SHA-256, and kept in the cache. Later runs need no network.
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
 import tempfile
@@ -16,6 +15,7 @@ from pathlib import Path
 
 from pocketlm.core.errors import EnvironmentLacks, InputError
 from pocketlm.core.files import atomic_path, sha256_file
+from pocketlm.core.machine import cache_dir
 from pocketlm.core.progress import say
 
 
@@ -48,12 +48,6 @@ STARTERS = {
         ),
     )
 }
-
-
-def cache_dir() -> Path:
-    """Where models are kept: $POCKETLM_CACHE, or the user's cache folder."""
-    default = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "pocketlm"
-    return Path(os.environ.get("POCKETLM_CACHE", default))
 
 
 def starter_file(name: str) -> Path:

@@ -55,19 +55,19 @@ class Checkpoints:
         return None
 
     @property
-    def compute(self) -> str | None:
-        """The arithmetic an interrupted training chose: a second probe might choose otherwise, and other weights follow."""
-        return str(read_json(self._choice)["compute"]) if self._choice.exists() and self.files else None
+    def choices(self) -> dict[str, Any]:
+        """What an interrupted training's probes chose: others might choose otherwise, and other weights would follow."""
+        return dict(read_json(self._choices)) if self._choices.exists() and self.files else {}
 
-    @compute.setter
-    def compute(self, setting: str) -> None:
-        write_json(self._choice, {"compute": setting})
+    @choices.setter
+    def choices(self, chosen: dict[str, Any]) -> None:
+        write_json(self._choices, chosen)
 
     def clear(self) -> None:
         """Delete them all."""
-        for file in [*self.files, self._choice]:
+        for file in [*self.files, self._choices]:
             file.unlink(missing_ok=True)
 
     @property
-    def _choice(self) -> Path:
+    def _choices(self) -> Path:
         return self._folder / f"{self._stem}.json"

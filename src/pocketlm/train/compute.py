@@ -5,14 +5,20 @@ from __future__ import annotations
 import ctypes
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+import psutil
 import torch
+from torch import nn
 
+from pocketlm.core.config import TrainConfig
 from pocketlm.core.errors import InputError
+from pocketlm.core.machine import remembered
+from pocketlm.train.batches import Example, make_batch, plan_batches, shared_prefix
 from pocketlm.train.linear import Int8Product
 
+SMALL = 1024  # tokens that never need to be cut into smaller pieces
 TRIM_THRESHOLD, TOP_PAD, MMAP_MAX = -1, -2, -4  # mallopt's names, from glibc's malloc.h
 HUGEPAGE, PAGE = 14, 2 << 20  # madvise's name for pages of 2 MB, from Linux's mman.h
 RESERVE = 1900 << 20  # bytes of addresses for training; from 2 GB on glibc would return them
@@ -65,33 +71,81 @@ class Compute:
 
 
 def choose_compute(setting: str) -> Compute:
-    """What `train.compute` asks for; for "auto", and for the floats beside "int8", the winner of a 0.2 s probe.
+    """What `train.compute` asks for; for "auto", and for the floats beside "int8", the winner of a 0.2 s probe, once.
 
     bf16 must be 1.3 x as fast as fp32, and int8, rounding included, 1.3 x as fast as the better of the two.
 
     Raises:
         InputError: "int8" where it does not work.
     """
-    floats = {"fp32": torch.float32, "bf16": torch.bfloat16}
-    if setting.removeprefix("int8+") in floats:
-        return Compute(floats[setting.removeprefix("int8+")], setting.startswith("int8+"))
+    if setting == "int8" and not Int8Product.works():
+        raise InputError("train.compute: this machine or torch multiplies no bytes; set it to auto")
+    if setting in ("auto", "int8"):
+        setting = remembered(f"fastest arithmetic for {setting}, torch {torch.__version__}", lambda: _probe(setting))
+    floats = torch.bfloat16 if setting.endswith("bf16") else torch.float32
+    return Compute(floats, setting.startswith("int8"))
+
+
+def _probe(setting: str) -> str:
     x, weight = torch.randn(512, 768), torch.randn(1536, 768)
     short, short_weight = x.bfloat16(), weight.bfloat16()
     fp32 = _best_seconds(lambda: x @ weight.t())
     bf16 = _best_seconds(lambda: short @ short_weight.t())
-    dtype = torch.bfloat16 if bf16 * 1.3 < fp32 else torch.float32
+    name, dtype = ("bf16", torch.bfloat16) if bf16 * 1.3 < fp32 else ("fp32", torch.float32)
     if not Int8Product.works():
-        if setting == "int8":
-            raise InputError("train.compute: this machine or torch multiplies no bytes; set it to auto")
-        return Compute(dtype)
+        return name
     if setting == "auto":
         product, x = Int8Product(weight), x.to(dtype)
         if _best_seconds(lambda: product(x)) * 1.3 > min(fp32, bf16):
-            return Compute(dtype)
-    return Compute(dtype, int8=True)
+            return name
+    return f"int8+{name}"
 
 
-def _best_seconds(work: Callable[[], torch.Tensor], repeats: int = 7) -> float:
+def choose_threads(setting: int | None) -> int:
+    """What `train.threads` asks for, else the faster of torch's own number and one a physical core."""
+    torchs, cores = torch.get_num_threads(), psutil.cpu_count(logical=False)
+    if setting or not cores or cores >= torchs:
+        return setting or torchs
+    return remembered(f"fastest of {cores} and {torchs} threads", lambda: _faster_threads(cores, torchs))
+
+
+def _faster_threads(*counts: int) -> int:
+    x, weight, before = torch.randn(512, 768), torch.randn(1536, 768), torch.get_num_threads()
+    seconds = {}
+    for count in counts:
+        torch.set_num_threads(count)
+        seconds[count] = _best_seconds(lambda: (x @ weight.t()).mul_(2))
+    torch.set_num_threads(before)
+    return min(seconds, key=lambda count: seconds[count])
+
+
+def choose_micro(objective: nn.Module, rows: Sequence[Example], settings: TrainConfig, what: str) -> int:
+    """What `train.micro_tokens` asks for, else the number of tokens that run fastest at once, measured on rows.
+
+    Args:
+        what: the model and what is trained, since the answer is kept for that.
+    """
+    if settings.micro_tokens or settings.batch_tokens <= SMALL:
+        return settings.micro_tokens or settings.batch_tokens
+    prefix, most = shared_prefix(rows), settings.batch_tokens
+    sizes = [*(size for size in (SMALL, 2 * SMALL, 4 * SMALL, 8 * SMALL) if size < most), most]
+    lengths = [len(row) - prefix for row in rows]
+
+    def measure() -> int:
+        rates: dict[int, float] = {}
+        for size in sizes:
+            batch = make_batch([rows[i] for i in plan_batches(lengths, size, 0)[0]], prefix, size)
+            seconds = _best_seconds(lambda batch=batch: objective(batch).backward(), repeats=2)  # type: ignore[misc]
+            rates[size] = size / seconds
+            if rates[size] < 0.95 * max(rates.values()):
+                break
+        objective.zero_grad(set_to_none=True)
+        return max(rates, key=lambda size: rates[size])
+
+    return remembered(f"fastest number of at most {most} tokens at once after {prefix} shared, {what}", measure)
+
+
+def _best_seconds(work: Callable[[], object], repeats: int = 7) -> float:
     work()
     times = []
     for _ in range(repeats):

@@ -82,7 +82,9 @@ def fit(
             history.tokens += sum(len(row) - prefix for rows in plan[step] for row in rows)
             last = step + 1 == len(plan)
             if valid and (last or ((step + 1) % every == 0 and len(plan) - step > every)):
-                entry["valid_loss"] = mean_loss(objective, valid, prefix, settings.batch_tokens)
+                entry["valid_loss"] = mean_loss(
+                    objective, valid, prefix, settings.micro_tokens or settings.batch_tokens
+                )
                 if score:
                     entry["valid_exact"] = score()
                 state.compare(entry["valid_loss"], -entry.get("valid_exact", -entry["valid_loss"]))
@@ -200,8 +202,21 @@ def plan_steps(
         batches = plan_batches([len(row) - prefix for row in rows], settings.batch_tokens, seed + epoch)
         batches = batches[: max(1, round(min(1.0, settings.epochs - epoch) * len(batches)))]
         filled = [[rows[i] for i in batch] for batch in batches]
-        plan += [filled[first : first + together] for first in range(0, len(filled), together)]
+        steps = [filled[first : first + together] for first in range(0, len(filled), together)]
+        plan += [[piece for batch in step for piece in _cut(batch, prefix, settings)] for step in steps]
     return plan
+
+
+def _cut(batch: list[Example], prefix: int, settings: TrainConfig) -> list[list[Example]]:
+    """A batch in pieces of like size that are computed one after another."""
+    total = sum(len(row) - prefix for row in batch)
+    count = math.ceil(total / (settings.micro_tokens or settings.batch_tokens)) if len(batch) > 1 else 1
+    pieces: list[list[Example]] = [[] for _ in range(count)]
+    before = 0
+    for row in batch:
+        pieces[before * count // total].append(row)
+        before += len(row) - prefix
+    return [piece for piece in pieces if piece]
 
 
 def take_step(
@@ -214,7 +229,7 @@ def take_step(
     value = 0.0
     for place, rows in enumerate(mine or step[:1], 1):
         with nullcontext() if place == max(1, len(mine)) else team.no_sync(objective):
-            loss = objective(make_batch(rows, prefix, settings.batch_tokens)) * weight
+            loss = objective(make_batch(rows, prefix, settings.micro_tokens or settings.batch_tokens)) * weight
             value += loss.item() / team.num_processes
             loss.backward()
     if team.num_processes > 1:

@@ -23,10 +23,11 @@ from pocketlm.models.load import resolve_base
 from pocketlm.tasks.call import CallRow
 from pocketlm.tasks.tools import ToolSet
 from pocketlm.train.batches import Example, shared_prefix
+from pocketlm.train.compute import choose_micro, choose_threads
 from pocketlm.train.loop import State, mean_loss, plan_steps, take_step
 from pocketlm.train.method import check_method, choose, load_trainable
 from pocketlm.train.objective import NextToken
-from pocketlm.train.run import encode_all
+from pocketlm.train.run import count, encode_all
 
 PROBE_SECONDS = 8.0  # of training steps
 GROWTH = 1.1  # how much more memory the longest batches need than the first few
@@ -79,12 +80,16 @@ def plan_run(config: Config, tools: ToolSet, train: Sequence[CallRow], valid: Se
     torch.manual_seed(config.seed)
     torch.set_flush_denormal(True)
     material = encode_all(config, tools, train, valid, epochs=1)
+    torch.set_num_threads(choose_threads(settings.threads))
     compute = choose(settings)
     model = load_trainable(resolve_base(config.base), settings, compute)
     loaded = time.perf_counter() - start
     objective = NextToken(
         model, smoothing=settings.label_smoothing, noise=settings.neftune, autocast=compute.autocast(settings.method)
     )
+    what = f"{count(model)} of {config.base}, {compute}"
+    micro = choose_micro(objective, material.epochs[0], settings, what)
+    settings = settings.model_copy(update={"micro_tokens": micro})
     found = probe(objective, material.epochs, material.valid, settings, seed=config.seed, seconds=PROBE_SECONDS)
     parameters, trained = (
         sum(p.numel() for p in model.parameters() if p.requires_grad or every) for every in (True, False)

@@ -124,6 +124,7 @@ def train_run(
     from accelerate import Accelerator
 
     from pocketlm.train.checkpoint import Checkpoints
+    from pocketlm.train.compute import choose_micro, choose_threads
     from pocketlm.train.loop import fit
     from pocketlm.train.method import check_method, choose, load_trainable
     from pocketlm.train.objective import NextToken
@@ -142,14 +143,20 @@ def train_run(
     with team.main_process_first():  # it unpacks the base
         material = encode_all(config, tools, train, valid)
     task, template = material.task, material.template
-    compute = choose(settings, checkpoints.compute)
+    before = checkpoints.choices
+    threads = before.get("threads") or choose_threads(settings.threads)
+    torch.set_num_threads(threads)
+    compute = choose(settings, before.get("compute"))
     model = load_trainable(resolve_base(config.base), settings, compute)
     objective = NextToken(
         model, smoothing=settings.label_smoothing, noise=settings.neftune, autocast=compute.autocast(settings.method)
     )
-    say(f"Training {_count(model)} on {len(train)} rows ({compute})")
+    say(f"Training {count(model)} on {len(train)} rows ({compute})")
+    what = f"{count(model)} of {config.base}, {compute}"
+    micro = before.get("micro_tokens") or choose_micro(objective, material.epochs[0], settings, what)
+    settings = settings.model_copy(update={"micro_tokens": micro})
     folder.mkdir(parents=True, exist_ok=True)
-    checkpoints.compute = compute.setting
+    checkpoints.choices = {"threads": threads, "compute": compute.setting, "micro_tokens": micro}
 
     def score() -> float:
         return _score(config, model, template, task, valid)
@@ -347,7 +354,7 @@ def _name(row: CallRow) -> str:
     return row.where or repr(row.text[:40])
 
 
-def _count(model: Any) -> str:
+def count(model: Any) -> str:
     """What share of a model is trained, in words."""
     every, trained = (
         sum(p.numel() for p in model.parameters() if p.requires_grad or not only) for only in (False, True)
