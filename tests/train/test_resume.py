@@ -98,8 +98,10 @@ def test_the_last_few_checkpoints_stay_and_a_damaged_one_gives_way(
     kept.files[0].write_bytes(kept.files[0].read_bytes()[:100])
     assert kept.load() == {"step": 10}
     assert "00000011.pt: damaged" in capsys.readouterr().err
-    Checkpoints(tmp_path, "other")
-    assert not kept.files and kept.load() is None
+    assert [file.name for file in kept.files] == ["checkpoint-key-00000010.pt"]
+    (tmp_path / ".checkpoint-key-00000012.pt.1.part").touch()
+    Checkpoints(tmp_path, "other").forget_others()
+    assert not kept.files and kept.load() is None and not list(tmp_path.iterdir())
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a disk that is always full")

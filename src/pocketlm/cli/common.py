@@ -82,7 +82,7 @@ def rows_for(data: Path, task: CallTask) -> list[CallRow]:
 
 
 def first_alone() -> AbstractContextManager[None]:
-    """Where `accelerate launch` or `torchrun` started several of us: the others wait until the first is through."""
+    """Where `torchrun` started several of us: the others wait until the first is through."""
     if int(os.environ.get("WORLD_SIZE", "1")) == 1:
         return nullcontext()
     from accelerate import PartialState

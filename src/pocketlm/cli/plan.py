@@ -63,8 +63,8 @@ def _short(needed: int, free: int) -> str:
 
 
 def _verdict(kind: str, fits: bool) -> str:
-    what = "runs the exported model" if kind == "phone" else "can train it"
-    return what if fits else f"too small: not enough memory ({what})"
+    job = "to run the exported model" if kind == "phone" else "for this training"
+    return ("enough memory " if fits else "TOO LITTLE memory ") + job
 
 
 def _span(seconds: float) -> str:

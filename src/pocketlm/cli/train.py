@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, get_origin
 
 import typer
 
@@ -29,11 +29,11 @@ def train(
     ] = False,
     as_json: Json = False,
 ) -> None:
-    """Train a LoRA adapter on a project's examples; interrupted, the same command goes on."""
+    """Train on a project's examples; interrupted, the same command goes on."""
     if help_config:
         print("\n".join(_settings()))
         return
-    rank = int(os.environ.get("RANK", "0"))  # set by accelerate launch and torchrun, which start several of us
+    rank = int(os.environ.get("RANK", "0"))  # set by torchrun, which starts several of us
     be_quiet(as_json or rank > 0)
     from rich.console import Console
 
@@ -47,9 +47,9 @@ def train(
         return
     run = train_run(config, data.tools, data.rows("train"), data.rows("valid"), folder, must_resume=resume)
     metrics = run.manifest["metrics"]
+    loss = "" if metrics["valid_loss"] is None else f"validation loss {metrics['valid_loss']:.4f}, "
     text = (
-        f"{folder}: {metrics['steps']} steps in {metrics['train_seconds']:.0f} s, validation loss {metrics['valid_loss']:.4f}, "
-        f"about {metrics['kwh']:.3f} kWh\n"
+        f"{folder}: {metrics['steps']} steps in {metrics['train_seconds']:.0f} s, {loss}about {metrics['kwh']:.3f} kWh\n"
         f"Next: pocketlm eval {folder}"
     )
     if rank == 0:
@@ -64,8 +64,9 @@ def _settings() -> Iterator[str]:
 
     def lines(section: type[BaseModel], prefix: str) -> Iterator[str]:
         for key, field in section.model_fields.items():
-            if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
-                yield from lines(field.annotation, f"{prefix}{key}.")
+            kind = field.annotation
+            if isinstance(kind, type) and not get_origin(kind) and issubclass(kind, BaseModel):
+                yield from lines(kind, f"{prefix}{key}.")
             else:
                 yield f"{prefix + key:<22} {field.default!s:<28.28} {field.description}"
 

@@ -88,7 +88,7 @@ class TrainConfig(_Section):
     save_total_limit: int = Field(1, ge=1, description="checkpoints that are kept while training; the last one serves")
     watch: Literal["loss", "exact"] = Field(
         "loss",
-        description="what says which weights are best: the validation loss, or the share of validation rows answered "
+        description="what patience waits for: a lower validation loss, or a larger share of validation rows answered "
         "exactly, which takes longer to measure",
     )
     patience: int | None = Field(
@@ -98,7 +98,8 @@ class TrainConfig(_Section):
         [], description="where the metrics go besides metrics.jsonl"
     )
     compute: Literal["auto", "fp32", "bf16", "int8", "int8+fp32", "int8+bf16"] = Field(
-        "auto", description="arithmetic of the frozen products; auto takes what a short probe finds fastest"
+        "auto",
+        description="arithmetic of products, int8 for frozen ones only; auto takes what a short probe finds fastest",
     )
     checkpointing: bool = Field(
         False, description="compute every block again for its gradient: half the memory, a third slower"

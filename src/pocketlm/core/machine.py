@@ -7,13 +7,15 @@ import platform
 import shutil
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import TypeVar
 
 import psutil
 
-from pocketlm.core.errors import InputError
+from pocketlm.core.errors import EnvironmentLacks, InputError
 from pocketlm.core.files import read_json, write_json
+from pocketlm.core.progress import say
 
 T = TypeVar("T")
 
@@ -63,7 +65,9 @@ def remembered(what: str, measure: Callable[[], T]) -> T:
         known = {}
     if key not in known:
         known[key] = measure()
-        write_json(file, known)
+        say(f"Measured: {what}: {known[key]} (kept in {file}; delete it to measure anew)")
+        with suppress(EnvironmentLacks):  # no room or permission: then it is measured each time
+            write_json(file, known)
     found: T = known[key]
     return found
 

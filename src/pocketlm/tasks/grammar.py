@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
+from functools import cache
 from typing import Any
 
 PIECE = re.compile(r"\w+|[^\w\s]")
@@ -110,6 +111,7 @@ class GrammarBuilder:
             more = f'("," {free})*' if free else ""
             return self.add(f'{more} "," {step(due)}'.strip()) if due else more
 
+        @cache
         def step(due: frozenset[str]) -> str:
             """One of the due members and what follows it."""
             return self.add(" | ".join(f"{member[key]} {rest(due - {key})}".strip() for key in sorted(due)))

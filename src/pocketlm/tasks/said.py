@@ -65,7 +65,8 @@ def by_mention(arguments: dict[str, Any], text: str) -> dict[str, Any]:
     text = text.lower()
 
     def first(value: Any) -> int:
-        forms = [form.lower().replace("_", " ") for leaf in leaves(value) for form in wordings(leaf)]
+        told = [form.lower() for leaf in leaves(value) for form in wordings(leaf)]
+        forms = [*told, *(form.replace("_", " ") for form in told)]
         return min((place for form in forms for place in places(form, text)), default=len(text))
 
     return dict(sorted(arguments.items(), key=lambda item: first(item[1])))

@@ -13,7 +13,7 @@ from pocketlm.core.progress import say
 
 
 class Checkpoints:
-    """Files `checkpoint-KEY-STEP.pt` in a run's folder; those of other data or settings are deleted.
+    """Files `checkpoint-KEY-STEP.pt` in a run's folder.
 
     Args:
         key: hash of all that decides the weights.
@@ -22,14 +22,17 @@ class Checkpoints:
 
     def __init__(self, folder: Path, key: str, *, keep: int = 1) -> None:
         self._folder, self._stem, self._keep = folder, f"checkpoint-{key[:12]}", keep
-        for stale in folder.glob("checkpoint-*"):
-            if not stale.name.startswith(self._stem):
-                stale.unlink()
 
     @property
     def files(self) -> list[Path]:
         """The files, latest first."""
         return sorted(self._folder.glob(f"{self._stem}-*.pt"), reverse=True)
+
+    def forget_others(self) -> None:
+        """Delete those of other data or settings, and what a killed process left half written."""
+        for stale in [*self._folder.glob("checkpoint-*"), *self._folder.glob(".checkpoint-*.part")]:
+            if not stale.name.startswith(self._stem):
+                stale.unlink(missing_ok=True)
 
     def save(self, state: dict[str, Any], step: int) -> None:
         """Write the state after `step` steps; older ones go once it is on the disk.
@@ -44,12 +47,13 @@ class Checkpoints:
             old.unlink()
 
     def load(self) -> dict[str, Any] | None:
-        """The latest state that can be read; None where there is none."""
+        """The latest state that can be read, damaged ones deleted; None where there is none."""
         for file in self.files:
             try:
                 state: dict[str, Any] = torch.load(file, weights_only=True)
             except (RuntimeError, EOFError, pickle.UnpicklingError) as error:
-                say(f"{file}: damaged ({str(error).splitlines()[0][:80]}), left aside")
+                say(f"{file}: damaged ({str(error)[:80]!r}), deleted")
+                file.unlink()
             else:
                 return state
         return None

@@ -18,7 +18,7 @@ from pocketlm.core.machine import remembered
 from pocketlm.train.batches import Example, make_batch, plan_batches, shared_prefix
 from pocketlm.train.linear import Int8Product
 
-SMALL = 1024  # tokens that never need to be cut into smaller pieces
+SMALL, LARGE = 1024, 8192  # tokens that never need to be cut into smaller pieces, and that always do
 TRIM_THRESHOLD, TOP_PAD, MMAP_MAX = -1, -2, -4  # mallopt's names, from glibc's malloc.h
 HUGEPAGE, PAGE = 14, 2 << 20  # madvise's name for pages of 2 MB, from Linux's mman.h
 RESERVE = 1900 << 20  # bytes of addresses for training; from 2 GB on glibc would return them
@@ -128,21 +128,27 @@ def choose_micro(objective: nn.Module, rows: Sequence[Example], settings: TrainC
     if settings.micro_tokens or settings.batch_tokens <= SMALL:
         return settings.micro_tokens or settings.batch_tokens
     prefix, most = shared_prefix(rows), settings.batch_tokens
-    sizes = [*(size for size in (SMALL, 2 * SMALL, 4 * SMALL, 8 * SMALL) if size < most), most]
+    # pieces of a batch are of like size: half of it, a third, ... and never more than LARGE
+    sizes = sorted({-(-most // pieces) for pieces in (1, 2, 4, 8, 16, -(-most // LARGE))} - {0})
+    sizes = [size for size in sizes if SMALL // 2 <= size <= LARGE]
     lengths = [len(row) - prefix for row in rows]
 
     def measure() -> int:
-        rates: dict[int, float] = {}
+        objective.train()
+        seconds: dict[int, float] = {}
         for size in sizes:
             batch = make_batch([rows[i] for i in plan_batches(lengths, size, 0)[0]], prefix, size)
-            seconds = _best_seconds(lambda batch=batch: objective(batch).backward(), repeats=2)  # type: ignore[misc]
-            rates[size] = size / seconds
-            if rates[size] < 0.95 * max(rates.values()):
+            once = _best_seconds(lambda batch=batch: objective(batch).backward(), repeats=2)  # type: ignore[misc]
+            seconds[size] = once * most / size
+            if seconds[size] > 1.1 * min(seconds.values()):
                 break
         objective.zero_grad(set_to_none=True)
-        return max(rates, key=lambda size: rates[size])
+        return next(
+            size for size in sizes if seconds[size] <= 1.03 * min(seconds.values())
+        )  # smaller ones need less memory
 
-    return remembered(f"fastest number of at most {most} tokens at once after {prefix} shared, {what}", measure)
+    again = ", blocks computed again" if settings.checkpointing else ""
+    return remembered(f"fastest number of at most {most} tokens at once after {prefix} shared, {what}{again}", measure)
 
 
 def _best_seconds(work: Callable[[], object], repeats: int = 7) -> float:

@@ -67,7 +67,7 @@ def fit(
     team = team or Accelerator(cpu=True)
     plan = plan_steps(epochs, prefix, settings, seed, team.num_processes)
     rate = schedule(settings, len(plan))
-    every = max(1, len(plan) // settings.validations)  # steps
+    every = math.ceil(len(plan) / settings.validations)  # steps
     state = State(objective, settings, checkpoints)
     history = state.history
     shared = team.prepare_model(objective) if team.num_processes > 1 else objective
@@ -81,7 +81,7 @@ def fit(
             entry["loss"] = take_step(shared, plan[step], prefix, settings, state, entry["lr"], team)
             history.tokens += sum(len(row) - prefix for rows in plan[step] for row in rows)
             last = step + 1 == len(plan)
-            if valid and (last or ((step + 1) % every == 0 and len(plan) - step > every)):
+            if valid and (last or (step + 1) % every == 0):
                 entry["valid_loss"] = mean_loss(
                     objective, valid, prefix, settings.micro_tokens or settings.batch_tokens
                 )
@@ -93,17 +93,23 @@ def fit(
             history.steps.append(entry)
             log(entry)
             update(1, _note(history))
-            if asked() or time.monotonic() - saved > settings.save_seconds:
+            stop = _any(team, asked())
+            if stop or time.monotonic() - saved > settings.save_seconds:
                 if team.is_main_process:
                     state.save()
                 saved = time.monotonic()
-            if asked():
+            if stop:
                 break
     if team.is_main_process:
         state.save()
     state.take_best()
     objective.eval()
     return history
+
+
+def _any(team: Accelerator, flag: bool) -> bool:
+    """Whether it holds in one of the processes; all must stop at the same step."""
+    return flag if team.num_processes == 1 else bool(team.reduce(torch.tensor(float(flag)), "sum") > 0)
 
 
 def _note(history: History) -> str:

@@ -60,7 +60,7 @@ def target_layers(model: nn.Module, targets: list[str], last_layers: int | None 
     linears = [name for name, module in model.named_modules() if isinstance(module, nn.Linear)]
     every = {name.split(".")[-1] for name in linears} - {"lm_head"}
     wanted = {leaf for target in targets for leaf in (every if target == "all" else SETS.get(target, [target]))}
-    names = [name for name in linears if name.split(".")[-1] in wanted]
+    names = [name for name in linears if name.split(".")[-1] in wanted & every]
     if last_layers:
         depth = 1 + max((_layer_index(name) for name in names), default=-1)
         names = [name for name in names if _layer_index(name) >= depth - last_layers]

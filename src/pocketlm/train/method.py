@@ -28,7 +28,12 @@ def choose(settings: TrainConfig, before: str | None = None) -> Compute:
         before: what an interrupted training chose.
     """
     compute = choose_compute(before or settings.compute)
-    return compute if settings.method == "lora" else Compute(compute.dtype)
+    return compute if _is_ours(settings) else Compute(compute.dtype)
+
+
+def _is_ours(settings: TrainConfig) -> bool:
+    """Whether it is plain LoRA, in our own layers."""
+    return settings.method == "lora" and not settings.dora and not settings.dropout
 
 
 def load_trainable(base: Path, settings: TrainConfig, compute: Compute) -> Any:
@@ -62,7 +67,7 @@ def _load(base: Path, settings: TrainConfig, compute: Compute) -> Any:
         model = _load_quantized(base, BITS[settings.method], compute.dtype)
     else:
         model = load_model(base, compute.dtype)
-    if settings.method == "lora" and not settings.dora and not settings.dropout:
+    if _is_ours(settings):
         add_lora(
             model, settings.targets, settings.rank, settings.alpha, last_layers=settings.last_layers,
             rank_stabilized=settings.rank_stabilized, int8=compute.int8,
@@ -118,7 +123,7 @@ def _load_quantized(base: Path, bits: int, dtype: torch.dtype) -> Any:
             finite = bool(torch.isfinite(model(torch.tensor([[0, 1]])).logits).all())
     except Exception as error:  # bitsandbytes raises many kinds where a device is not supported
         raise EnvironmentLacks(
-            f"train.method: bitsandbytes runs no {bits}-bit model on this device ({str(error).splitlines()[0]:.100}); {mend}"
+            f"train.method: bitsandbytes runs no {bits}-bit model on this device ({str(error)[:100]!r}); {mend}"
         ) from error
     if not finite:
         raise EnvironmentLacks(f"train.method: bitsandbytes' {bits}-bit products are not finite on this device; {mend}")
@@ -135,7 +140,9 @@ def check_method(settings: TrainConfig) -> None:
         raise InputError(
             "train.method: full has no adapter, so leave out train.dora, train.dropout and train.last_layers"
         )
-    if settings.method != "lora" and settings.compute.startswith("int8"):
+    if not _is_ours(settings) and settings.compute.startswith("int8"):
         raise InputError(
-            f"train.compute: {settings.compute} is for the frozen layers of train.method lora; write auto, bf16 or fp32"
+            f"train.compute: {settings.compute} is for the frozen layers of plain LoRA; write auto, bf16 or fp32"
         )
+    if settings.watch == "exact" and not settings.patience:
+        raise InputError("train.watch: exact says when to stop, so it needs train.patience, such as 2")

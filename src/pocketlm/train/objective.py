@@ -39,7 +39,8 @@ class NextToken(nn.Module):
     def forward(self, batch: Batch) -> Tensor:
         """The loss, a scalar in fp32."""
         smoothing, noise = (self.smoothing, self.noise) if self.training else (0.0, 0.0)
-        with torch.autocast(batch.ids.device.type, self.autocast, enabled=self.autocast is not None):
+        rounded = self.autocast is not None and torch.is_grad_enabled()  # measuring is exact
+        with torch.autocast(batch.ids.device.type, self.autocast, enabled=rounded):
             inputs = {"inputs_embeds": _shaken(self.model, batch, noise)} if noise else {"input_ids": batch.ids}
             hidden = self.model.model(**inputs, position_ids=batch.positions, use_cache=False, batch=batch)
             states, matrix = hidden.last_hidden_state[0, batch.labelled], self.model.lm_head.weight

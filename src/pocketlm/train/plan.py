@@ -5,6 +5,7 @@ Foretold from the real thing: the model is loaded, a few of the training's own s
 
 from __future__ import annotations
 
+import math
 import statistics
 import time
 from collections.abc import Sequence
@@ -75,9 +76,8 @@ def plan_run(config: Config, tools: ToolSet, train: Sequence[CallRow], valid: Se
     Raises:
         InputError: as `train_run`.
     """
-    settings, start = config.train, time.perf_counter()
+    settings, start, free = config.train, time.perf_counter(), memory_free()
     check_method(settings)
-    torch.manual_seed(config.seed)
     torch.set_flush_denormal(True)
     material = encode_all(config, tools, train, valid, epochs=1)
     torch.set_num_threads(choose_threads(settings.threads))
@@ -94,10 +94,11 @@ def plan_run(config: Config, tools: ToolSet, train: Sequence[CallRow], valid: Se
     parameters, trained = (
         sum(p.numel() for p in model.parameters() if p.requires_grad or every) for every in (True, False)
     )
-    whole = parameters if settings.method == "full" else parameters - trained  # an adapter is merged at the end
-    disk = (
-        4 * whole + 12 * trained * (settings.save_total_limit + 1) + (0 if settings.method == "full" else 4 * trained)
-    )
+    packed = sum(p.numel() for p in model.parameters() if p.dtype == torch.uint8)  # two weights a byte
+    whole = parameters + packed - (0 if settings.method == "full" else trained)  # an adapter is merged at the end
+    state = 12 + (4 if settings.patience else 0)  # bytes a trained weight: itself, AdamW's two, the best so far
+    adapter = 0 if settings.method == "full" else 4 * trained
+    disk = 4 * whole + state * trained * (settings.save_total_limit + 1) + adapter
     exported = {name: whole * bits / 8e6 for name, bits in EXPORTED_BITS.items()}
     memory = int(memory_peak() * GROWTH)
     return Plan(
@@ -106,7 +107,7 @@ def plan_run(config: Config, tools: ToolSet, train: Sequence[CallRow], valid: Se
         seconds=round(found.seconds, 1),
         start_seconds=round(2 * loaded, 1),  # the merged model is made from the base read once more
         memory=memory,
-        memory_free=memory_free(),
+        memory_free=free,
         disk=disk,
         disk_free=disk_free(folder),
         **config.cost.of(found.seconds),
@@ -171,14 +172,15 @@ def probe(
     few = valid[: max(1, len(valid) // 4)]
     before = time.perf_counter()
     if few:
-        mean_loss(objective, few, prefix, settings.batch_tokens)
+        mean_loss(objective, few, prefix, settings.micro_tokens or settings.batch_tokens)
+    validation = (time.perf_counter() - before) * len(valid) / max(1, len(few))
     tokens = sum(len(row) - prefix for step in plan for rows in step for row in rows) * steps // len(plan)
     return Probe(
         steps,
         tokens,
         statistics.median(times[1:] or times),  # the first one also compiles and allocates
-        (time.perf_counter() - before) * len(valid) / max(1, len(few)),
-        settings.validations if valid else 0,
+        validation,
+        math.ceil(steps / math.ceil(steps / settings.validations)) if valid else 0,
     )
 
 

@@ -9,6 +9,8 @@ from __future__ import annotations
 import itertools
 import json
 import math
+import os
+import shutil
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -116,7 +118,8 @@ def train_run(
     Raises:
         InputError: rows too long or without a label, a base without chat tokens, nothing to resume where that is asked.
     """
-    key = run_key(config, tools, train, valid)
+    processes = int(os.environ.get("WORLD_SIZE", "1"))  # as torchrun says
+    key = run_key(config, tools, train, valid, processes)
     if found := _trained_before(folder, key):
         return found
 
@@ -132,31 +135,42 @@ def train_run(
 
     settings = config.train
     check_method(settings)
-    team = Accelerator(cpu=True)  # one process, or those that accelerate launch or torchrun started
+    if settings.patience and not valid:
+        raise InputError("train.patience: there are no validation rows to watch; give data.valid or leave it out")
+    team = Accelerator(cpu=True)  # one process, or those that torchrun started
     checkpoints = Checkpoints(folder, key, keep=settings.save_total_limit)
     if checkpoints.files:
         say(f"{folder}: an interrupted training was found, going on")
     elif must_resume:
         raise InputError(f"{folder}: no interrupted training with these data and settings; start one without --resume")
-    torch.manual_seed(config.seed)
     torch.set_flush_denormal(True)
     with team.main_process_first():  # it unpacks the base
         material = encode_all(config, tools, train, valid)
     task, template = material.task, material.template
-    before = checkpoints.choices
-    threads = before.get("threads") or choose_threads(settings.threads)
-    torch.set_num_threads(threads)
-    compute = choose(settings, before.get("compute"))
+    chosen = checkpoints.choices or {
+        "threads": choose_threads(settings.threads), "compute": choose(settings).setting, "micro_tokens": None,
+    }  # fmt: skip
+    chosen = _of_the_first(team, chosen)
+    torch.set_num_threads(chosen["threads"])
+    compute = choose(settings, chosen["compute"])
+    torch.manual_seed(config.seed)  # after the probes, which draw random numbers where nothing is remembered
     model = load_trainable(resolve_base(config.base), settings, compute)
     objective = NextToken(
         model, smoothing=settings.label_smoothing, noise=settings.neftune, autocast=compute.autocast(settings.method)
     )
     say(f"Training {count(model)} on {len(train)} rows ({compute})")
     what = f"{count(model)} of {config.base}, {compute}"
-    micro = before.get("micro_tokens") or choose_micro(objective, material.epochs[0], settings, what)
-    settings = settings.model_copy(update={"micro_tokens": micro})
-    folder.mkdir(parents=True, exist_ok=True)
-    checkpoints.choices = {"threads": threads, "compute": compute.setting, "micro_tokens": micro}
+    if team.is_main_process and not chosen["micro_tokens"]:
+        chosen["micro_tokens"] = choose_micro(objective, material.epochs[0], settings, what)
+    chosen = _of_the_first(team, chosen)
+    settings = settings.model_copy(update={"micro_tokens": chosen["micro_tokens"]})
+    if team.is_main_process:
+        folder.mkdir(parents=True, exist_ok=True)
+        checkpoints.forget_others()
+        if not checkpoints.files:
+            (folder / LIVE).unlink(missing_ok=True)  # of a training that was given up
+        checkpoints.choices = chosen
+    team.wait_for_everyone()
 
     def score() -> float:
         return _score(config, model, template, task, valid)
@@ -201,6 +215,15 @@ def train_run(
     return Run(folder)
 
 
+def _of_the_first(team: Any, value: dict[str, Any]) -> dict[str, Any]:
+    """The first process's value, in all of them."""
+    if team.num_processes == 1:
+        return value
+    from accelerate.utils import broadcast_object_list
+
+    return dict(broadcast_object_list([value])[0])
+
+
 def _trained_before(folder: Path, key: str) -> Run | None:
     if not (folder / "manifest.json").is_file() or read_manifest(folder).get("key") != key:
         return None
@@ -213,6 +236,7 @@ def _trained_before(folder: Path, key: str) -> Run | None:
 
 def _write(folder: Path, config: Config, model: Any, template: Template, tools: ToolSet, history: History) -> None:
     """Fill a run's folder, all but its manifest."""
+    (folder / "manifest.json").unlink(missing_ok=True)  # of an older training: it would vouch for the new weights
     (folder / LIVE).unlink(missing_ok=True)
     write_jsonl(folder / "metrics.jsonl", history.steps)
     _write_model(folder, config, model, template)
@@ -226,6 +250,7 @@ def _write_model(folder: Path, config: Config, model: Any, template: Template) -
 
     settings, base = config.train, resolve_base(config.base)
     if settings.method == "full":
+        shutil.rmtree(folder / "adapter", ignore_errors=True)
         write_model(model, load_tokenizer(base), folder / "model", jinja=template.jinja)
         return
     save_adapter(
@@ -321,11 +346,13 @@ def _template(config: Config, tokenizer: Any) -> Template:
     return wanted
 
 
-def run_key(config: Config, tools: ToolSet, train: Sequence[CallRow], valid: Sequence[CallRow]) -> str:
+def run_key(
+    config: Config, tools: ToolSet, train: Sequence[CallRow], valid: Sequence[CallRow], processes: int = 1
+) -> str:
     """Hash of everything that decides the weights."""
     rows = [[row.to_json() for row in part] for part in (train, valid)]
     settings = config.model_dump(exclude={"data": True, "cost": True, "train": ASIDE})
-    return sha256_value([settings, tools.to_openai(), rows])
+    return sha256_value([settings, tools.to_openai(), rows, *([processes] if processes > 1 else [])])
 
 
 def encode(
