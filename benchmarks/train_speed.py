@@ -72,12 +72,10 @@ def measure(source: Path, aside: Path, quick: bool) -> dict[str, Any]:
         step, every = ROWS_A_STEP[kind], 96 if quick else 480
         found[f"ours {kind}"] = side("ours", kind, step, every, aside / f"ours-{kind}")
         found[f"default {kind}"] = side("trl", kind, 8, step, 1, 2 * step if kind == "plain" else step)
-        tries = {size: side("trl", kind, size, size, 0, 3 * size) for size in ((4, 8, 16) if not quick else (4,))}
-        found[f"best {kind}"] = max(tries.values(), key=lambda result: result["rows_per_s"])
-        size = next(size for size, result in tries.items() if result is found[f"best {kind}"])
-        found[f"best {kind}"]["micro_batch"] = size
-        if kind == "plain":
-            found["trained by TRL"] = side("trl", kind, min(size, step), step, 0, every, aside / "trl-plain")
+        tries = {size: side("trl", kind, size, step, 0, max(step, 48)) for size in MICRO_BATCHES[kind]}
+        size = max(tries, key=lambda size: tries[size]["rows_per_s"])
+        best = side("trl", kind, size, step, 0, every, aside / "trl-plain") if kind == "plain" else tries[size]
+        found[f"best {kind}"] = {**best, "micro_batch": size}
     for name in ("ours", "trl"):
         found[f"loss {name}"] = side("loss", "plain", aside / f"{name}-plain")
     found["full"] = side("ours_full", "plain", 16, 48 if quick else 160)
