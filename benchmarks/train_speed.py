@@ -31,6 +31,7 @@ BASE = "starter:smollm2-135m"
 RANK, RATE = 16, 1e-3
 ATTENTION = ["q_proj", "k_proj", "v_proj", "o_proj"]
 ROWS_A_STEP = {"plain": 16, "shared": 48}
+MICRO_BATCHES = {"plain": (4, 8, 16), "shared": (2, 4, 8)}  # that TRL is tried with
 PREFIX = 525  # tokens of the tools block in "shared"
 
 
@@ -156,6 +157,7 @@ def ours(rows: Any, step: str, count: str, folder: str = "", method: str = "lora
     from pocketlm.models.load import resolve_base
     from pocketlm.train.batches import Example, shared_prefix
     from pocketlm.train.checkpoint import Checkpoints
+    from pocketlm.train.compute import choose_micro, choose_threads
     from pocketlm.train.loop import fit
     from pocketlm.train.lora import save_adapter
     from pocketlm.train.method import choose, load_trainable
@@ -168,13 +170,17 @@ def ours(rows: Any, step: str, count: str, folder: str = "", method: str = "lora
         {
             "method": method, "rank": RANK, "alpha": RANK, "targets": ["attention"], "lr": RATE if method == "lora" else 1e-4,
             "schedule": "linear", "warmup": 0.0, "epochs": 1, "batch_tokens": math.ceil(own / len(examples) * int(step)),
+            "save_seconds": 1e9,
         }
     )  # fmt: skip
-    torch.manual_seed(0)
     torch.set_flush_denormal(True)
+    torch.set_num_threads(choose_threads(None))
     compute = choose(settings)
+    torch.manual_seed(0)
     model = load_trainable(resolve_base(BASE), settings, compute)
     objective = NextToken(model, autocast=compute.autocast(method))
+    micro = choose_micro(objective, examples, settings, f"{method} r{RANK} of {BASE}, {compute}")
+    settings = settings.model_copy(update={"micro_tokens": micro})
     with tempfile.TemporaryDirectory() as aside:
         history = fit(
             objective,
@@ -260,6 +266,7 @@ def trl(rows: Any, micro: str, step: str, defaults: str, count: str, folder: str
             num_train_epochs=1, learning_rate=RATE, lr_scheduler_type="linear", adam_beta2=0.99, max_grad_norm=1.0,
             max_length=2048, report_to=[], save_strategy="no", use_cpu=True, disable_tqdm=True, seed=0, **best,
         )  # fmt: skip
+        # its best: bf16 weights too, casts of fp32 weights cost more than they give
         model = AutoModelForCausalLM.from_pretrained(base, dtype=torch.bfloat16 if not int(defaults) else torch.float32)
         peft = LoraConfig(r=RANK, lora_alpha=RANK, target_modules=ATTENTION, task_type="CAUSAL_LM")
         trainer = SFTTrainer(
