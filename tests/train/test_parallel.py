@@ -34,7 +34,7 @@ def test_two_processes_equal_one_with_doubled_batches(tiny_llama: Path, tmp_path
         "augment": "none",
     }
     one = _train(tmp_path, tiny_llama, "one", [], {**settings, "accumulate": 2})
-    launcher = ["-m", "torch.distributed.run", "--nproc_per_node", "2", "--master_port", "0"]
+    launcher = ["-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2"]
     two = _train(tmp_path, tiny_llama, "two", launcher, settings)
     assert len(one) == len(two) > 4
     for a, b in zip(one, two, strict=True):

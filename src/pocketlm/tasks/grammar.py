@@ -96,7 +96,8 @@ class GrammarBuilder:
         """Name of the rule for an object whose members come in any order.
 
         What is required comes exactly once, so there is a rule for each set of members that are still due: give it few.
-        Optional members may repeat, which no grammar of a sensible size forbids; as everywhere in JSON the last one counts.
+        Optional members may repeat, which no grammar of a sensible size forbids (as everywhere in JSON the last one counts),
+        but there are at most so many in a row, so that every answer ends.
         """
         required = set(schema.get("required", ()))
         member = {
@@ -108,7 +109,9 @@ class GrammarBuilder:
 
         def rest(due: frozenset[str]) -> str:
             """What follows a member, a comma first."""
-            more = f'("," {free})*' if free else ""
+            more = ""
+            for _ in optional:
+                more = self.add(f'("," {free} {more})?'.replace(" )", ")"))
             return self.add(f'{more} "," {step(due)}'.strip()) if due else more
 
         @cache

@@ -363,6 +363,8 @@ def encode(
     Raises:
         Problems: rows longer than `max_tokens`, all at once.
     """
+    if not rows:
+        return []
     prompts = tokenizer([task.prompt(row, template) for row in rows], add_special_tokens=False)["input_ids"]
     answers = tokenizer([task.completion(row, template) for row in rows], add_special_tokens=False)["input_ids"]
     examples = [Example(prompt, answer) for prompt, answer in zip(prompts, answers, strict=True)]
