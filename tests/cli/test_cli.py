@@ -91,7 +91,9 @@ def project(tmp_path: Path, tiny_llama: Path, monkeypatch: pytest.MonkeyPatch) -
     (home / "data" / "raw").mkdir(parents=True)
     (home / "tools.json").write_text(json.dumps(TOOLS))
     (home / "data" / "raw" / "rows.jsonl").write_text("\n".join(map(json.dumps, rows)))
-    (home / "pocketlm.yaml").write_text(f"base: {tiny_llama}\ntrain:\n  epochs: 4\n  batch_tokens: 400\n  rank: 4\n  lr: 0.01\n")
+    (home / "pocketlm.yaml").write_text(
+        f"base: {tiny_llama}\ntrain:\n  epochs: 4\n  batch_tokens: 400\n  rank: 4\n  lr: 0.01\n"
+    )
     return home
 
 

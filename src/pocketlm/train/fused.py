@@ -45,7 +45,7 @@ def _warm_fp32(name: str, x: Tensor) -> Tensor:
 
 
 class Norm(nn.Module):
-    """x / rms(x) * weight over the last dimension, with a frozen weight (Zhang and Sennrich 2019, arXiv:1910.07467)."""
+    """x / rms(x) * weight over the last dimension (Zhang and Sennrich 2019, arXiv:1910.07467)."""
 
     def __init__(self, weight: nn.Parameter, epsilon: float) -> None:
         super().__init__()
@@ -53,8 +53,13 @@ class Norm(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(..., width) -> (..., width)."""
-        out: Tensor = _Norm.apply(x, self)  # type: ignore[no-untyped-call]
+        out: Tensor = _Norm.apply(x, self, *self.trained)  # type: ignore[no-untyped-call]
         return out
+
+    @property
+    def trained(self) -> list[nn.Parameter]:
+        """The weight, where it is trained."""
+        return [self.weight] if self.weight.requires_grad else []
 
     def normed(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """The result, and 1 / rms (..., 1) in fp32, outside of autograd."""
@@ -62,17 +67,22 @@ class Norm(nn.Module):
         inverse = square.div_(x.shape[-1]).add_(self.epsilon).rsqrt_()
         return torch.empty_like(x).copy_(_warm_fp32("norm", x).mul_(inverse)).mul_(self.weight), inverse
 
-    def backward(self, x: Tensor, inverse: Tensor, grad: Tensor) -> Tensor:
-        """Gradient for x, in fp32 scratch memory."""
-        grad, wide = _warm_fp32("norm grad", grad).mul_(self.weight), _warm_fp32("norm", x)
+    def backward(self, x: Tensor, inverse: Tensor, grad: Tensor) -> tuple[Tensor, list[Tensor]]:
+        """Gradient for x, in fp32 scratch memory, and for `trained`."""
+        grad, wide = _warm_fp32("norm grad", grad), _warm_fp32("norm", x)
+        weights: list[Tensor] = []
+        if self.weight.requires_grad:
+            product = torch.mul(grad, wide, out=scratch("norm product", grad)).mul_(inverse)
+            weights = [product.flatten(0, -2).sum(0).to(self.weight.dtype)]
+        grad.mul_(self.weight)
         along = torch.mul(grad, wide, out=scratch("norm product", grad)).sum(-1, keepdim=True)
         along.mul_(inverse.pow(3)).div_(-x.shape[-1])
-        return grad.mul_(inverse).addcmul_(wide, along)
+        return grad.mul_(inverse).addcmul_(wide, along), weights
 
 
 class _Norm(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, x: Tensor, norm: Norm) -> Tensor:
+    def forward(ctx: Any, x: Tensor, norm: Norm, *_: Tensor) -> Tensor:
         out, inverse = norm.normed(x)
         ctx.save_for_backward(x, inverse)
         ctx.norm = norm
@@ -80,7 +90,8 @@ class _Norm(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
-        return torch.empty_like(grads[0]).copy_(ctx.norm.backward(*ctx.saved_tensors, grads[0])), None
+        grad, weights = ctx.norm.backward(*ctx.saved_tensors, grads[0])
+        return torch.empty_like(grads[0]).copy_(grad), None, *weights
 
 
 ATTENTION = ("q_proj", "k_proj", "v_proj"), ("o_proj",)  # products of one input each
@@ -94,7 +105,7 @@ def _stack(owner: Any, names: Sequence[str], int8: bool) -> Stack:
 
 class Block(GradientCheckpointingLayer):  # type: ignore[misc]
     """A pre-norm decoder block with rotary positions, grouped attention and a gated MLP; its linear layers are frozen,
-    adapted or some of both.
+    adapted, some of both, or trained.
 
     It takes the place of a transformers layer and keeps that layer's modules under their names, so that adapters are
     saved and loaded as before.
@@ -115,14 +126,19 @@ class Block(GradientCheckpointingLayer):  # type: ignore[misc]
         self, hidden_states: Tensor, *, position_embeddings: tuple[Tensor, Tensor], batch: Batch, **_: Any
     ) -> Tensor:
         """(1, tokens, width) -> (1, tokens, width)."""
-        x = hidden_states[0]
+        with torch.autocast(hidden_states.device.type, enabled=False):  # it casts what it must itself
+            return self._forward(hidden_states[0], position_embeddings, batch)[None]
+
+    def _forward(self, x: Tensor, position_embeddings: tuple[Tensor, Tensor], batch: Batch) -> Tensor:
         half = self.width // 2
         cos, sin = (table[0, :, None, :half] for table in position_embeddings)  # (tokens, 1, half), for all heads
-        qkv = _BeforeAttention.apply(x, cos, sin, self, *self.qkv.weights)  # type: ignore[no-untyped-call]
+        before = (*self.input_layernorm.trained, *self.qkv.weights)
+        qkv = _BeforeAttention.apply(x, cos, sin, self, *before)  # type: ignore[no-untyped-call]
         mixed = attend(qkv, batch, self.heads, self.scaling).flatten(1)
-        weights = (*self.output.weights, *self.halves.weights, *self.down.weights)
-        out: Tensor = _BehindAttention.apply(x, mixed, self, *weights)  # type: ignore[no-untyped-call]
-        return out[None]
+        norm = self.post_attention_layernorm.trained
+        behind = (*self.output.weights, *norm, *self.halves.weights, *self.down.weights)
+        out: Tensor = _BehindAttention.apply(x, mixed, self, *behind)  # type: ignore[no-untyped-call]
+        return out
 
 
 class _BeforeAttention(torch.autograd.Function):
@@ -144,8 +160,8 @@ class _BeforeAttention(torch.autograd.Function):
         block, grad = ctx.block, grads[0].contiguous()  # ours alone: attention makes it for nobody else
         _rotate(grad[:, : block.heads + block.kv_heads], cos, -sin)
         grad_normed, weights = block.qkv.product_backward(normed, low, grad.flatten(1), out=scratch("grad normed", x))
-        grad_x = torch.empty_like(x).copy_(block.input_layernorm.backward(x, inverse, grad_normed))
-        return grad_x, None, None, None, *weights
+        grad_x, norm = block.input_layernorm.backward(x, inverse, grad_normed)
+        return torch.empty_like(x).copy_(grad_x), None, None, None, *norm, *weights
 
 
 class _BehindAttention(torch.autograd.Function):
@@ -179,10 +195,10 @@ class _BehindAttention(torch.autograd.Function):
         grad_normed, halves = block.halves.product_backward(
             normed, low_halves, grad_both, out=scratch("grad normed", middle_x)
         )
-        grad_x = torch.empty_like(grad)
-        grad_x.copy_(block.post_attention_layernorm.backward(middle_x, inverse, grad_normed).add_(grad))
+        wide, norm = block.post_attention_layernorm.backward(middle_x, inverse, grad_normed)
+        grad_x = torch.empty_like(grad).copy_(wide.add_(grad))
         grad_mixed, output = block.output.product_backward(mixed, low_output, grad_x)
-        return grad_x, grad_mixed, None, *output, *halves, *down
+        return grad_x, grad_mixed, None, *output, *norm, *halves, *down
 
 
 def _rotate(x: Tensor, cos: Tensor, sin: Tensor) -> None:
@@ -198,7 +214,7 @@ def _rotate(x: Tensor, cos: Tensor, sin: Tensor) -> None:
 
 
 def fuse(model: Any, *, int8: bool = False) -> int:
-    """Replace blocks and norms whose weights are frozen by ours. Returns how many were replaced.
+    """Replace blocks and norms by ours. Returns how many were replaced.
 
     The model has packed attention, is where it will train, and its adapters are in place. `int8`: frozen products in
     8 bits.
@@ -230,7 +246,7 @@ def _window(attention: Any) -> int | None:
 
 def _is_norm(module: Any) -> bool:
     weight, epsilon = getattr(module, "weight", None), getattr(module, "variance_epsilon", None)
-    return isinstance(weight, nn.Parameter) and weight.dim() == 1 and not weight.requires_grad and epsilon is not None
+    return isinstance(weight, nn.Parameter) and weight.dim() == 1 and epsilon is not None
 
 
 def _norm_of(module: Any) -> Norm:
@@ -262,7 +278,7 @@ def _same_norm(theirs: nn.Module, ours: Norm) -> bool:
 @torch.no_grad()
 def _same_block(theirs: Any, ours: Block, rotary: Any) -> bool:
     batch = make_batch([Example([0] * 3, [0] * 2), Example([0] * 4, [0] * 3)], 0)
-    weight = ours.qkv.frozen
+    weight = ours.qkv.matrix
     probe = torch.randn(1, batch.ids.shape[1], weight.shape[1], generator=torch.Generator().manual_seed(0))
     probe = probe.to(weight.device, weight.dtype)
     more = {"position_embeddings": rotary(probe, batch.positions), "batch": batch}

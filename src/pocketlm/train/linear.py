@@ -1,6 +1,6 @@
-"""Linear layers for training: frozen or with a low-rank update, several of one input as one product, maybe in 8 bits.
+"""Linear layers for training: frozen, with a low-rank update, or trained; several of one input as one product.
 
-The gradients are written out, so that nothing but x and A x is kept for them.
+Frozen ones maybe in 8 bits. The gradients are written out, so that nothing but x and A x is kept for them.
 """
 
 from __future__ import annotations
@@ -118,9 +118,9 @@ class LoraLinear(nn.Module):
 class Stack:
     """Layers that read the same input (query, key and value; gate and up; or one alone) as one product.
 
-    Their frozen weights become one matrix, one below the other, of which each layer keeps a view; so do the A of those
-    that are adapted. `weights` are the trained matrices in the order in which gradients come back: A and B of the first
-    adapted layer, of the second, ...
+    Their weights become one matrix, one below the other, of which each layer keeps a view; so do the A of those that are
+    adapted. `weights` are the trained matrices in the order in which gradients come back: A and B of the first adapted
+    layer, of the second, ...; or, where the layers themselves are trained, each one's weight.
     """
 
     def __init__(self, layers: Sequence[nn.Module], *, forward_int8: bool = False, backward_int8: bool = False) -> None:
@@ -128,27 +128,31 @@ class Stack:
         self.widths = [linear.out_features for linear in linears]
         places = zip(_places(self.widths), layers, strict=True)
         self.adapted = [(place, layer) for place, layer in places if isinstance(layer, LoraLinear)]
-        self.weights = [weight for _, layer in self.adapted for weight in (layer.lora_A, layer.lora_B)]
+        self.weights: list[Tensor] = [w for _, layer in self.adapted for w in (layer.lora_A, layer.lora_B)]
+        self.trained = linears[0].weight.requires_grad  # all of them or none: see `can_stack`
+        if self.trained:
+            self.weights = [linear.weight for linear in linears]
         self.scale = self.adapted[0][1].scale if self.adapted else 1.0
         self.rank = len(self.weights[0]) if self.adapted else 0
         self.bias = linears[0].bias if len(layers) == 1 else _stacked([linear.bias for linear in linears])
-        self.frozen = linears[0].weight.detach()  # (out of all, in)
+        self.matrix = linears[0].weight.detach()  # (out of all, in)
         if len(layers) > 1:
-            self.frozen = torch.cat([linear.weight.detach() for linear in linears])
-            for linear, part in zip(linears, torch.split(self.frozen, self.widths), strict=True):
+            self.matrix = torch.cat([linear.weight.detach() for linear in linears])
+            for linear, part in zip(linears, torch.split(self.matrix, self.widths), strict=True):
                 linear.weight.data = part
         self._forward_int8, self._backward_int8 = forward_int8 and self.bias is None, backward_int8
         self._module = linears[0]  # knows whether the model trains
         self._cast: tuple[Tensor, list[Tensor]] | None = None
+        self._rounded_matrix: Tensor | None = None  # of a trained matrix, in the products' type
 
     def product(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """x (tokens, in) -> y (tokens, out of all) and scale A x (tokens, ranks), outside of autograd."""
         if self._forward_int8 and self._module.training:
             y = self._rounded(x)
         elif self.bias is None:
-            y = x @ self.frozen.t()
+            y = x @ self._matrix(x.dtype).t()
         else:
-            y = torch.addmm(self.bias, x, self.frozen.t())
+            y = torch.addmm(self.bias, x, self.matrix.t())
         if not self.adapted:
             return y, x.new_empty(0)
         a, bs = self._low_rank(x.dtype)
@@ -167,10 +171,13 @@ class Stack:
         if self._backward_int8 and self._module.training:
             grad_x = self._rounded_back(grad)
         else:
-            first, *rest = zip(torch.split(grad, INNER, dim=1), torch.split(self.frozen, INNER), strict=True)
+            matrix = self.matrix if self._rounded_matrix is None else self._rounded_matrix
+            first, *rest = zip(torch.split(grad, INNER, dim=1), torch.split(matrix, INNER), strict=True)
             grad_x = torch.mm(*first, out=out)
             for piece, weights in rest:
                 grad_x.addmm_(piece, weights)
+        if self.trained:
+            return grad_x, list(torch.split((grad.t() @ x).to(self.matrix.dtype), self.widths))
         if not self.adapted:
             return grad_x, []
         assert self._cast is not None
@@ -190,16 +197,24 @@ class Stack:
 
     @cached_property
     def _rounded(self) -> Int8Product:
-        return Int8Product(self.frozen)
+        return Int8Product(self.matrix)
 
     @cached_property
     def _rounded_back(self) -> Int8Product:
-        return Int8Product(self.frozen.t())
+        return Int8Product(self.matrix.t())
+
+    def _matrix(self, dtype: torch.dtype) -> Tensor:
+        """The matrix in the products' type; a trained one is kept in fp32 and rounded at every product."""
+        if self.matrix.dtype == dtype:
+            return self.matrix
+        if self._rounded_matrix is None:
+            self._rounded_matrix = torch.empty_like(self.matrix, dtype=dtype)
+        return self._rounded_matrix.copy_(self.matrix)
 
     def _low_rank(self, dtype: torch.dtype) -> tuple[Tensor, list[Tensor]]:
         """All A (ranks, in) as one, and each B (out, rank), in the products' type."""
         if self._cast is None or self._cast[0].dtype != dtype:
-            a = self.frozen.new_empty((self.rank * len(self.adapted), self.frozen.shape[1]), dtype=dtype)
+            a = self.matrix.new_empty((self.rank * len(self.adapted), self.matrix.shape[1]), dtype=dtype)
             self._cast = (a, [torch.empty_like(layer.lora_B, dtype=dtype) for _, layer in self.adapted])
         a, bs = self._cast
         for rows, b, (_, layer) in zip(torch.split(a, self.rank), bs, self.adapted, strict=True):
@@ -228,9 +243,15 @@ def _stacked(biases: Sequence[Tensor | None]) -> Tensor | None:
 
 
 def can_stack(layers: Sequence[nn.Module | None]) -> bool:
-    """Whether these are frozen or adapted layers of one kind: equal rank and scale, with biases all or none."""
+    """Whether these are frozen or adapted layers of one kind (equal rank and scale, with biases all or none), or all are
+    trained and without bias.
+    """
     known = [layer for layer in layers if isinstance(layer, LoraLinear) or type(layer) is nn.Linear]
-    if len(known) < len(layers) or any(linear_of(layer).weight.requires_grad for layer in known):
+    if len(known) < len(layers):
         return False
+    if any(linear_of(layer).weight.requires_grad for layer in known):
+        return all(
+            isinstance(layer, nn.Linear) and layer.weight.requires_grad and layer.bias is None for layer in known
+        )
     updates = {(layer.scale, layer.lora_A.shape) for layer in known if isinstance(layer, LoraLinear)}
     return len(updates) <= 1 and len({linear_of(layer).bias is None for layer in known}) == 1

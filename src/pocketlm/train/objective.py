@@ -9,13 +9,11 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
-from torch.utils.checkpoint import checkpoint
 
 from pocketlm.train.batches import Batch
 
 LOGITS = 1 << 20  # logits that exist at the same time: few enough to stay in cache
-LABELS = 256  # labels whose logits exist at the same time where the vocabulary is trained
+LABELS = 256  # labels whose logits exist at the same time where the vocabulary's matrix is trained
 
 
 class NextToken(nn.Module):
@@ -41,29 +39,51 @@ class NextToken(nn.Module):
         smoothing, noise = (self.smoothing, self.noise) if self.training else (0.0, 0.0)
         rounded = self.autocast is not None and torch.is_grad_enabled()  # measuring is exact
         with torch.autocast(batch.ids.device.type, self.autocast, enabled=rounded):
-            inputs = {"inputs_embeds": _shaken(self.model, batch, noise)} if noise else {"input_ids": batch.ids}
-            hidden = self.model.model(**inputs, position_ids=batch.positions, use_cache=False, batch=batch)
+            embedded = self.model.get_input_embeddings()(batch.ids)
+            embedded = embedded.to(self.autocast) if rounded else embedded
+            embedded = _shaken(embedded, batch, noise) if noise else embedded
+            hidden = self.model.model(
+                inputs_embeds=embedded, position_ids=batch.positions, use_cache=False, batch=batch
+            )
             states, matrix = hidden.last_hidden_state[0, batch.labelled], self.model.lm_head.weight
-            if matrix.requires_grad:
-                return _trained_vocabulary_loss(states, matrix, batch.label, smoothing)
-        loss: Tensor = _VocabularyLoss.apply(states, matrix, batch.label, smoothing)  # type: ignore[no-untyped-call]
+        states = states.to(self.autocast) if rounded else states
+        vocabulary = _TrainedVocabularyLoss if matrix.requires_grad else _VocabularyLoss
+        loss: Tensor = vocabulary.apply(states, matrix, batch.label, smoothing)  # type: ignore[no-untyped-call]
         return loss
 
 
-def _trained_vocabulary_loss(states: Tensor, matrix: Tensor, label: Tensor, smoothing: float) -> Tensor:
-    """The loss where the vocabulary's matrix is trained too: a slice of labels at a time, computed again for its gradient."""
+class _TrainedVocabularyLoss(torch.autograd.Function):
+    """Cross-entropy over a vocabulary matrix that is trained too; the gradients are made with the loss, some labels at a time."""
 
-    def part(states: Tensor, label: Tensor) -> Tensor:
-        logits = functional.linear(states, matrix).float()
-        return functional.cross_entropy(logits, label, reduction="sum", label_smoothing=smoothing)
+    @staticmethod
+    def forward(ctx: Any, hidden: Tensor, matrix: Tensor, label: Tensor, smoothing: float) -> Tensor:
+        """hidden (labels, width), matrix (vocabulary, width), label (labels,) -> the summed loss in fp32."""
+        wanted = ctx.needs_input_grad[0]
+        rows = matrix.to(hidden.dtype)
+        total = torch.zeros((), device=hidden.device)
+        grad_hidden, grad_matrix = torch.empty_like(hidden), torch.zeros_like(matrix) if wanted else None
+        for part in torch.split(torch.arange(len(label), device=label.device), LABELS):
+            states, right = hidden[part], label[part][:, None]
+            logs = (states @ rows.t()).float().log_softmax(1)
+            total -= (1 - smoothing) * logs.gather(1, right).sum() + smoothing * logs.mean(1).sum()
+            if grad_matrix is None:
+                continue
+            grad = logs.exp_().sub_(smoothing / logs.shape[1])
+            grad.scatter_add_(1, right, torch.full_like(right, smoothing - 1, dtype=grad.dtype))
+            rounded = grad.to(hidden.dtype)
+            grad_hidden[part] = rounded @ rows
+            grad_matrix += rounded.t() @ states
+        ctx.save_for_backward(grad_hidden, grad_matrix)
+        return total
 
-    pairs = zip(torch.split(states, LABELS), torch.split(label, LABELS), strict=True)
-    return torch.stack([checkpoint(part, *pair, use_reentrant=False) for pair in pairs]).sum()
+    @staticmethod
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
+        grad_hidden, grad_matrix = ctx.saved_tensors
+        return grad_hidden * grads[0].to(grad_hidden.dtype), grad_matrix * grads[0], None, None
 
 
-def _shaken(model: Any, batch: Batch, alpha: float) -> Tensor:
+def _shaken(embedded: Tensor, batch: Batch, alpha: float) -> Tensor:
     """The embeddings of a batch with noise on the rows' own tokens."""
-    embedded: Tensor = model.get_input_embeddings()(batch.ids)
     size = torch.zeros((*embedded.shape[:2], 1), dtype=embedded.dtype, device=embedded.device)
     for group in batch.groups:
         lengths = group.real.sum(1, keepdim=True).expand_as(group.real)

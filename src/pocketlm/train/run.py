@@ -27,7 +27,7 @@ from pocketlm.core.manifest import read_manifest, write_manifest
 from pocketlm.core.progress import say
 from pocketlm.data.augment import Augmenter
 from pocketlm.models.adapters import STAMP, TEMPLATE, WEIGHTS, Adapter, write_merged, write_model
-from pocketlm.models.load import lineage, load_tokenizer, resolve_base, template_of
+from pocketlm.models.load import lineage, load_model, load_tokenizer, resolve_base, template_of
 from pocketlm.tasks.call import CallRow, CallTask, Grounding, learn_grounding
 from pocketlm.tasks.template import CHATML, TEMPLATES, TERSE, Template
 from pocketlm.tasks.tools import ToolSet
@@ -246,12 +246,16 @@ def _write(folder: Path, config: Config, model: Any, template: Template, tools: 
 
 def _write_model(folder: Path, config: Config, model: Any, template: Template) -> None:
     """Write `folder`/model and, where one was trained, `folder`/adapter."""
+    import torch
+
     from pocketlm.train.lora import save_adapter
 
     settings, base = config.train, resolve_base(config.base)
     if settings.method == "full":
         shutil.rmtree(folder / "adapter", ignore_errors=True)
-        write_model(model, load_tokenizer(base), folder / "model", jinja=template.jinja)
+        plain = load_model(base, torch.float32)
+        plain.load_state_dict(model.state_dict())  # whose weights are parts of larger matrices
+        write_model(plain, load_tokenizer(base), folder / "model", jinja=template.jinja)
         return
     save_adapter(
         model, folder / "adapter", base=config.base, rank=settings.rank, alpha=settings.alpha,
