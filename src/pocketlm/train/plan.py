@@ -23,15 +23,14 @@ from pocketlm.core.machine import disk_free, memory_free, memory_peak
 from pocketlm.models.load import resolve_base
 from pocketlm.tasks.call import CallRow
 from pocketlm.tasks.tools import ToolSet
-from pocketlm.train.batches import Example, shared_prefix
+from pocketlm.train.batches import Example, plan_batches, shared_prefix
 from pocketlm.train.compute import choose_micro, choose_threads
 from pocketlm.train.loop import State, mean_loss, plan_steps, take_step
 from pocketlm.train.method import check_method, choose, load_trainable
 from pocketlm.train.objective import NextToken
 from pocketlm.train.run import count, encode_all
 
-PROBE_SECONDS = 8.0  # of training steps
-GROWTH = 1.1  # how much more memory the longest batches need than the first few
+PROBE_SECONDS = 6.0  # of training steps
 EXPORTED_BITS = {"q8_0": 8.5, "q4_0": 4.5}  # a weight's, scales included
 RUNTIME_MB = 60  # what a runtime needs besides weights and keys and values
 
@@ -100,7 +99,7 @@ def plan_run(config: Config, tools: ToolSet, train: Sequence[CallRow], valid: Se
     adapter = 0 if settings.method == "full" else 4 * trained
     disk = 4 * whole + state * trained * (settings.save_total_limit + 1) + adapter
     exported = {name: whole * bits / 8e6 for name, bits in EXPORTED_BITS.items()}
-    memory = int(memory_peak() * GROWTH)
+    memory = memory_peak() + 4 * whole  # at the end the base is read once more, to write the model from
     return Plan(
         steps=found.steps,
         tokens=found.tokens,
@@ -169,11 +168,7 @@ def probe(
         times.append(time.perf_counter() - before)
         if len(times) > 1 and time.perf_counter() - start + times[-1] > seconds:
             break
-    few = valid[: max(1, len(valid) // 4)]
-    before = time.perf_counter()
-    if few:
-        mean_loss(objective, few, prefix, settings.micro_tokens or settings.batch_tokens)
-    validation = (time.perf_counter() - before) * len(valid) / max(1, len(few))
+    validation = _validation_seconds(objective, valid, prefix, settings.micro_tokens or settings.batch_tokens)
     tokens = sum(len(row) - prefix for step in plan for rows in step for row in rows) * steps // len(plan)
     return Probe(
         steps,
@@ -182,6 +177,18 @@ def probe(
         validation,
         math.ceil(steps / math.ceil(steps / settings.validations)) if valid else 0,
     )
+
+
+def _validation_seconds(objective: nn.Module, valid: Sequence[Example], prefix: int, size: int) -> float:
+    """Of one validation: one batch of it is measured, once it is warm."""
+    if not valid:
+        return 0.0
+    batches = plan_batches([len(row) - prefix for row in valid], size, 0)
+    few = [valid[i] for i in batches[0]]
+    mean_loss(objective, few, prefix, size)
+    before = time.perf_counter()
+    mean_loss(objective, few, prefix, size)
+    return (time.perf_counter() - before) * len(batches)
 
 
 def _fits(device: Device, exported_mb: float, memory: int) -> bool:
