@@ -160,8 +160,7 @@ def ours(rows: Any, step: str, count: str, folder: str = "", method: str = "lora
     from pocketlm.train.compute import choose_micro, choose_threads
     from pocketlm.train.loop import fit
     from pocketlm.train.lora import save_adapter
-    from pocketlm.train.method import choose, load_trainable
-    from pocketlm.train.objective import NextToken
+    from pocketlm.train.method import choose, load_objective
 
     examples = [Example(*pair) for pair in rows["train"][: int(count)]]
     prefix = shared_prefix(examples)
@@ -177,8 +176,8 @@ def ours(rows: Any, step: str, count: str, folder: str = "", method: str = "lora
     torch.set_num_threads(choose_threads(None))
     compute = choose(settings)
     torch.manual_seed(0)
-    model = load_trainable(resolve_base(BASE), settings, compute)
-    objective = NextToken(model, autocast=compute.autocast(method))
+    objective = load_objective(resolve_base(BASE), settings, compute)
+    model = objective.model
     micro = choose_micro(objective, examples, settings, f"{method} r{RANK} of {BASE}, {compute}")
     settings = settings.model_copy(update={"micro_tokens": micro})
     with tempfile.TemporaryDirectory() as aside:

@@ -27,7 +27,7 @@ def disk_errors(path: Path) -> Iterator[None]:
         yield
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
-            free_mb = shutil.disk_usage(_existing_parent(path)).free / 1e6
+            free_mb = shutil.disk_usage(existing_parent(path)).free / 1e6
             raise EnvironmentLacks(
                 f"{path}: the disk is full ({free_mb:.0f} MB free); free some space and run the same command again, "
                 "what was finished before is kept"
@@ -148,7 +148,8 @@ def _sync(path: Path) -> None:
         os.close(handle)
 
 
-def _existing_parent(path: Path) -> Path:
+def existing_parent(path: Path) -> Path:
+    """`path`, or the nearest folder above it that is there."""
     path = Path(path).absolute()
     while not path.exists():
         path = path.parent

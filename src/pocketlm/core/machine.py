@@ -14,7 +14,7 @@ from typing import TypeVar
 import psutil
 
 from pocketlm.core.errors import EnvironmentLacks, InputError
-from pocketlm.core.files import read_json, write_json
+from pocketlm.core.files import existing_parent, read_json, write_json
 from pocketlm.core.progress import say
 
 T = TypeVar("T")
@@ -41,10 +41,7 @@ def memory_free() -> int:
 
 def disk_free(path: Path) -> int:
     """Bytes free where `path` is or will be."""
-    path = Path(path).absolute()
-    while not path.exists():
-        path = path.parent
-    return shutil.disk_usage(path).free
+    return shutil.disk_usage(existing_parent(path)).free
 
 
 def cache_dir() -> Path:

@@ -107,11 +107,12 @@ class GrammarBuilder:
         optional = [rule for key, rule in member.items() if key not in required]
         free = self.add(" | ".join(optional)) if optional else ""
 
+        more = ""  # optional members, a comma first
+        for _ in optional:
+            more = self.add(f'("," {free} {more})?' if more else f'("," {free})?')
+
         def rest(due: frozenset[str]) -> str:
             """What follows a member, a comma first."""
-            more = ""
-            for _ in optional:
-                more = self.add(f'("," {free} {more})?'.replace(" )", ")"))
             return self.add(f'{more} "," {step(due)}'.strip()) if due else more
 
         @cache

@@ -128,7 +128,7 @@ def choose_micro(objective: nn.Module, rows: Sequence[Example], settings: TrainC
     if settings.micro_tokens or settings.batch_tokens <= SMALL:
         return settings.micro_tokens or settings.batch_tokens
     prefix, most = shared_prefix(rows), settings.batch_tokens
-    # pieces of a batch are of like size: half of it, a third, ... and never more than LARGE
+    # pieces of a batch are of like size: all of it, half, a quarter, ... and never more than LARGE
     sizes = sorted({-(-most // pieces) for pieces in (1, 2, 4, 8, 16, -(-most // LARGE))} - {0})
     sizes = [size for size in sizes if SMALL // 2 <= size <= LARGE]
     lengths = [len(row) - prefix for row in rows]
@@ -143,9 +143,8 @@ def choose_micro(objective: nn.Module, rows: Sequence[Example], settings: TrainC
             if seconds[size] > 1.1 * min(seconds.values()):
                 break
         objective.zero_grad(set_to_none=True)
-        return next(
-            size for size in sizes if seconds[size] <= 1.03 * min(seconds.values())
-        )  # smaller ones need less memory
+        good = 1.03 * min(seconds.values())  # of those, the smallest needs the least memory
+        return next(size for size in sizes if seconds[size] <= good)
 
     again = ", blocks computed again" if settings.checkpointing else ""
     return remembered(f"fastest number of at most {most} tokens at once after {prefix} shared, {what}{again}", measure)

@@ -114,8 +114,9 @@ def _any(team: Accelerator, flag: bool) -> bool:
 
 def _note(history: History) -> str:
     """What stands beside the bar."""
-    last, valid = history.steps[-1], [entry["valid_loss"] for entry in history.steps if "valid_loss" in entry]
-    watched = f" valid {valid[-1]:.3f}" if valid else ""
+    last = history.steps[-1]
+    valid = next((entry["valid_loss"] for entry in reversed(history.steps) if "valid_loss" in entry), None)
+    watched = "" if valid is None else f" valid {valid:.3f}"
     return f"loss {last['loss']:.3f}{watched} {last['tokens_per_s']:.0f} tok/s {memory_used() / 1e9:.1f} GB"
 
 

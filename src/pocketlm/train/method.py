@@ -17,6 +17,7 @@ from pocketlm.train.attention import check_packing, use_packed_attention
 from pocketlm.train.compute import Compute, choose_compute, keep_freed_memory
 from pocketlm.train.fused import fuse
 from pocketlm.train.lora import add_lora, target_layers
+from pocketlm.train.objective import NextToken
 
 BITS = {"qlora-8bit": 8, "qlora-4bit": 4}
 
@@ -36,6 +37,13 @@ def _is_ours(settings: TrainConfig) -> bool:
     return settings.method == "lora" and not settings.dora and not settings.dropout
 
 
+def load_objective(base: Path, settings: TrainConfig, compute: Compute) -> NextToken:
+    """The base in memory and what is minimised, as the settings say; raises as `load_trainable`."""
+    autocast = compute.autocast(settings.method)
+    model = load_trainable(base, settings, compute)
+    return NextToken(model, smoothing=settings.label_smoothing, noise=settings.neftune, autocast=autocast)
+
+
 def load_trainable(base: Path, settings: TrainConfig, compute: Compute) -> Any:
     """The base in memory, ready for packed batches; what is trained requires gradients, everything else is frozen.
 
@@ -52,9 +60,8 @@ def load_trainable(base: Path, settings: TrainConfig, compute: Compute) -> Any:
     else:
         fuse(model, int8=compute.int8)
     if settings.checkpointing:
-        enable = (
-            getattr(model, "activation_checkpointing_enable", None) or model.gradient_checkpointing_enable
-        )  # the newer name
+        newer = getattr(model, "activation_checkpointing_enable", None)  # its name in later transformers
+        enable = newer or model.gradient_checkpointing_enable
         enable({"use_reentrant": False})
     keep_freed_memory()  # from here on: what loading frees must not become holes in training's memory
     return model

@@ -26,8 +26,7 @@ from pocketlm.tasks.tools import ToolSet
 from pocketlm.train.batches import Example, plan_batches, shared_prefix
 from pocketlm.train.compute import choose_micro, choose_threads
 from pocketlm.train.loop import State, mean_loss, plan_steps, take_step
-from pocketlm.train.method import check_method, choose, load_trainable
-from pocketlm.train.objective import NextToken
+from pocketlm.train.method import check_method, choose, load_objective
 from pocketlm.train.run import count, encode_all
 
 PROBE_SECONDS = 6.0  # of training steps
@@ -81,11 +80,8 @@ def plan_run(config: Config, tools: ToolSet, train: Sequence[CallRow], valid: Se
     material = encode_all(config, tools, train, valid, epochs=1)
     torch.set_num_threads(choose_threads(settings.threads))
     compute = choose(settings)
-    model = load_trainable(resolve_base(config.base), settings, compute)
-    loaded = time.perf_counter() - start
-    objective = NextToken(
-        model, smoothing=settings.label_smoothing, noise=settings.neftune, autocast=compute.autocast(settings.method)
-    )
+    objective = load_objective(resolve_base(config.base), settings, compute)
+    model, loaded = objective.model, time.perf_counter() - start
     what = f"{count(model)} of {config.base}, {compute}"
     micro = choose_micro(objective, material.epochs[0], settings, what)
     settings = settings.model_copy(update={"micro_tokens": micro})

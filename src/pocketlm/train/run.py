@@ -129,8 +129,7 @@ def train_run(
     from pocketlm.train.checkpoint import Checkpoints
     from pocketlm.train.compute import choose_micro, choose_threads
     from pocketlm.train.loop import fit
-    from pocketlm.train.method import check_method, choose, load_trainable
-    from pocketlm.train.objective import NextToken
+    from pocketlm.train.method import check_method, choose, load_objective
     from pocketlm.train.track import tracked
 
     settings = config.train
@@ -154,10 +153,8 @@ def train_run(
     torch.set_num_threads(chosen["threads"])
     compute = choose(settings, chosen["compute"])
     torch.manual_seed(config.seed)  # after the probes, which draw random numbers where nothing is remembered
-    model = load_trainable(resolve_base(config.base), settings, compute)
-    objective = NextToken(
-        model, smoothing=settings.label_smoothing, noise=settings.neftune, autocast=compute.autocast(settings.method)
-    )
+    objective = load_objective(resolve_base(config.base), settings, compute)
+    model = objective.model
     say(f"Training {count(model)} on {len(train)} rows ({compute})")
     what = f"{count(model)} of {config.base}, {compute}"
     if team.is_main_process and not chosen["micro_tokens"]:
