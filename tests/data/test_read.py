@@ -326,7 +326,7 @@ BAD_FILES = [
     (b"\xff\xfe{\0", "is UTF-16, not UTF-8 text; save it as UTF-8"),
     (
         b'{"text": "ok", "calls": []}\n{"text": "caf\xe9"}\n',
-        "rows.jsonl:2: not UTF-8 text (byte 41); save the file as UTF-8",
+        "rows.jsonl:2: not UTF-8 text (byte 13 of the line); save the file as UTF-8",
     ),
     (b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR", "holds binary data, not JSON text"),
     (bytes(range(128, 256)) * 50, "not UTF-8 text"),
@@ -350,7 +350,7 @@ def test_bad_file(write: Write, data: bytes, sentence: str) -> None:
 @pytest.mark.parametrize(
     ("text", "sentence"),
     [
-        ('[\n{"text": "a",\n"calls": []}\n{"text"', "rows.json:4:1: not valid JSON (Expecting ',' delimiter)"),
+        ('[\n{"text": "a",\n"calls": []}\n{"text"', "rows.json:4:8: not valid JSON (Expecting ':' delimiter)"),
         ('{"train": [], "test": []}', "an object with several lists (train, test); keep only the list of rows"),
         ('{"rows": []}', "holds no rows; add examples"),
         ('"hi"', "expected a list of objects, got 'hi'"),

@@ -5,8 +5,6 @@ All that is wrong with the input is told at once, each fault with its file and l
 
 from __future__ import annotations
 
-import json
-import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -16,14 +14,12 @@ from typing import Any
 from pocketlm.core.errors import InputError, Problems
 from pocketlm.data.formats import BadRow, Parsed, detect_format, known_formats, parse_row
 from pocketlm.data.infer_tools import OwnTools, derive
+from pocketlm.data.sources import NOT_ROWS, Source, read_source
 from pocketlm.tasks.call import CallRow
 from pocketlm.tasks.tools import Tool, ToolSet
 
 SUFFIXES = (".jsonl", ".json")
-NOT_ROWS = ("tools.json", "manifest.json")
 FIRST_ROWS = 20  # enough to see a file's format past a few broken rows
-SKIP = re.compile(r"[\s,:]*")  # what stands between the parts of a list or object
-DECODER = json.JSONDecoder()
 
 
 @dataclass
@@ -166,115 +162,16 @@ class _Reader:
 
 
 def _items(file: Path, problems: list[str]) -> Iterator[tuple[int, Any]]:
-    """(line, parsed JSON) of each row. A line that is not JSON goes to `problems`; a useless file is an InputError."""
-    text = _decode(file)
-    if _is_lines(text, file):
-        return _lines(text, file, problems)
-    try:
-        value = _loads(text)
-    except ValueError as error:
-        raise InputError(_not_json(file, error)) from None
-    return _list_items(value, text, file)
-
-
-def _decode(file: Path) -> str:
-    """The text of a file; byte-order mark and CRLF are fine."""
-    data = file.read_bytes()
-    if data[:2] in (b"\xff\xfe", b"\xfe\xff"):
-        raise InputError(f"{file}: is UTF-16, not UTF-8 text; save it as UTF-8")
-    if b"\0" in data[:8192]:
-        raise InputError(f"{file}: holds binary data, not JSON text; give the unpacked .jsonl or .json file")
-    try:
-        text = data.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        line = data.count(b"\n", 0, error.start) + 1
-        raise InputError(f"{file}:{line}: not UTF-8 text (byte {error.start}); save the file as UTF-8") from None
-    if not text.strip():
-        raise InputError(f"{file}: the file is empty; add one JSON object a line")
-    return text
-
-
-def _lines(text: str, file: Path, problems: list[str]) -> Iterator[tuple[int, Any]]:
-    # Not splitlines(): it also splits at characters that may stand inside a JSON string, such as U+2028.
-    for number, line in enumerate(text.split("\n"), 1):
-        if line.strip():
-            try:
-                value = _loads(line)
-            except ValueError as error:
-                problems.append(_not_json(file, error, number))
-            else:
-                yield number, value
-
-
-def _list_items(value: Any, text: str, file: Path) -> Iterator[tuple[int, Any]]:
-    """Rows of a whole JSON document with their lines: a list, an object around one list, or a single row."""
-    at = text.index("[") if isinstance(value, list) else 0
-    if isinstance(value, dict):
-        lists = [key for key, item in value.items() if isinstance(item, list)]
-        if detect_format(value) or not lists:
-            return iter([(1, value)])
-        if len(lists) > 1:
-            raise InputError(f"{file}: an object with several lists ({', '.join(lists)}); keep only the list of rows")
-        at = _value_of_key(text, lists[0])
-        value = value[lists[0]]
-    if not isinstance(value, list):
-        raise InputError(f"{file}: expected a list of objects, got {value!r:.60}")
-    if not value:
+    """(line, parsed JSON) of each row. What is not JSON goes to `problems`; a useless file is an InputError."""
+    found = False
+    for item in read_source(Source(file, "json"), is_row=lambda value: detect_format(value) is not None):
+        found = True
+        if item.problem:
+            problems.append(item.problem)
+        else:
+            yield item.line, item.value
+    if not found:
         raise InputError(f"{file}: holds no rows; add examples")
-    return _walk_list(text, at + 1)
-
-
-def _walk_list(text: str, at: int) -> Iterator[tuple[int, Any]]:
-    """Read a list again, item by item from behind its bracket: the JSON reader tells no lines."""
-    line, counted = 1, 0
-    while text[at := _skip(text, at)] != "]":
-        line, counted = line + text.count("\n", counted, at), at
-        item, at = DECODER.raw_decode(text, at)
-        yield line, item
-
-
-def _value_of_key(text: str, key: str) -> int:
-    """Where the value of a key of the outermost object starts."""
-    name, at = "", text.index("{") + 1
-    while True:
-        name, at = DECODER.raw_decode(text, _skip(text, at))
-        at = _skip(text, at)
-        if name == key:
-            return at
-        at = DECODER.raw_decode(text, at)[1]
-
-
-def _skip(text: str, at: int) -> int:
-    found = SKIP.match(text, at)
-    return found.end() if found else at
-
-
-def _loads(text: str) -> Any:
-    """JSON proper: Python's reader also takes NaN and Infinity, which no other reader of these rows does."""
-    try:
-        return json.loads(text, parse_constant=_refuse_constant)
-    except RecursionError:
-        raise ValueError("nested too deeply") from None
-
-
-def _refuse_constant(name: str) -> Any:
-    raise ValueError(f"{name} is not JSON; write a number or null")
-
-
-def _is_lines(text: str, file: Path) -> bool:
-    """One object a line? Many exports name such a file .json, and some name a whole list .jsonl."""
-    start = text.lstrip()
-    if start[0] == "[":
-        return False
-    first, _, rest = start.partition("\n")
-    return file.suffix.lower() == ".jsonl" or (bool(rest.strip()) and first.rstrip().endswith("}"))
-
-
-def _not_json(file: Path, error: ValueError, line: int = 0) -> str:
-    if isinstance(error, json.JSONDecodeError):
-        line, message = line or error.lineno, f"{error.colno}: not valid JSON ({error.msg})"
-        return f"{file}:{line}:{message}; mend or delete the line"
-    return f"{file}:{line or 1}: not valid JSON ({error}); mend or delete the line"
 
 
 def _seen(item: Any) -> str:
