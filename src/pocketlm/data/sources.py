@@ -306,15 +306,15 @@ class _Pieces:
             size *= 2  # a long value is not decoded anew for every piece
 
     def _more(self, size: int) -> bool:
-        if self._ended:
-            return False
         parts: list[str] = []
         while size > 0 and (chunk := next(self._chunks, "")):
             parts.append(chunk)
             size -= len(chunk)
-        self._ended = not parts
+        if self._ended or not parts:
+            self._ended = True
+            return False
         self._text, self._at = self._text[self._at :] + "".join(parts), 0
-        return bool(parts)
+        return True
 
     def _read(self) -> Iterator[str]:
         with _readable(self.file), open_bytes(self.file) as data:
