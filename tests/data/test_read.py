@@ -350,7 +350,7 @@ def test_bad_file(write: Write, data: bytes, sentence: str) -> None:
 @pytest.mark.parametrize(
     ("text", "sentence"),
     [
-        ('[\n{"text": "a",\n"calls": []}\n{"text"', "rows.json:4:8: not valid JSON (Expecting ':' delimiter)"),
+        ('[\n{"text": "a",\n"calls": []}\n{"text"', "rows.json:5:1: not valid JSON (Expecting ':' delimiter)"),
         ('{"train": [], "test": []}', "an object with several lists (train, test); keep only the list of rows"),
         ('{"rows": []}', "holds no rows; add examples"),
         ('"hi"', "expected a list of objects, got 'hi'"),
