@@ -40,3 +40,24 @@ def progress(title: str, total: int) -> Iterator[Update]:
     with Progress(*columns, console=console) as bar:
         task = bar.add_task(title, total=total, note="")
         yield lambda advance=1, note="": bar.update(task, advance=advance, **({"note": note} if note else {}))
+
+
+@contextmanager
+def counting(title: str, every: int = 1000) -> Iterator[Callable[[], None]]:
+    """Yield `tick()` for work whose end is not known: the number done and how fast, on a terminal."""
+    if quiet or not sys.stderr.isatty():
+        yield lambda: None
+        return
+    columns = (TextColumn("{task.description}"), TextColumn("{task.completed:,.0f}"), TimeElapsedColumn())
+    with Progress(*columns, console=console) as bar:
+        task = bar.add_task(title, total=None)
+        done = 0
+
+        def tick() -> None:
+            nonlocal done
+            done += 1
+            if done % every == 0:
+                bar.update(task, completed=done)
+
+        yield tick
+        bar.update(task, completed=done)

@@ -86,7 +86,7 @@ def _native(row: Mapping[str, Any]) -> Parsed:
     calls = read_calls(_field(row, "calls"))
     if "messages" not in row:
         return Parsed((Message("user", _text(row, "text")),), calls, row.get("tools"))
-    turns = _openai_turns(row["messages"])
+    turns = openai_turns(row["messages"])
     _check_order(turns)
     if turns[-1].role != "user":
         raise BadRow(f'the last of "messages" must be of the user, got {turns[-1].role}')
@@ -96,11 +96,11 @@ def _native(row: Mapping[str, Any]) -> Parsed:
 
 
 def _messages(row: Mapping[str, Any]) -> Parsed:
-    return _first_calls(_openai_turns(_field(row, "messages")), row.get("tools"))
+    return _first_calls(openai_turns(_field(row, "messages")), row.get("tools"))
 
 
 def _sharegpt(row: Mapping[str, Any]) -> Parsed:
-    turns = _sharegpt_turns(_field(row, "conversations"))
+    turns = sharegpt_turns(_field(row, "conversations"))
     if isinstance(row.get("system"), str) and row["system"].strip():
         turns.insert(0, Turn("system", row["system"]))
     return _first_calls(turns, row.get("tools"))
@@ -116,7 +116,7 @@ def _intent(row: Mapping[str, Any]) -> Parsed:
 def _prompt(row: Mapping[str, Any]) -> Parsed:
     prompt, completion = _field(row, "prompt"), _field(row, "completion")
     if isinstance(prompt, list) and isinstance(completion, list):
-        return _first_calls(_openai_turns(prompt + completion), row.get("tools"))
+        return _first_calls(openai_turns(prompt + completion), row.get("tools"))
     return Parsed((Message("user", _text(row, "prompt")),), read_calls(completion), row.get("tools"))
 
 
@@ -198,7 +198,8 @@ def _as_messages(turns: list[Turn]) -> tuple[Message, ...]:
     return tuple(Message(turn.role, turn.content) for turn in turns)
 
 
-def _openai_turns(items: Any) -> list[Turn]:
+def openai_turns(items: Any) -> list[Turn]:
+    """Turns of a list of `{"role", "content"[, "tool_calls"]}`; raises BadRow."""
     turns = []
     for number, item in enumerate(_turn_list(items, "messages"), 1):
         role = _role(item.get("role"), "role", number)
@@ -207,7 +208,8 @@ def _openai_turns(items: Any) -> list[Turn]:
     return turns
 
 
-def _sharegpt_turns(items: Any) -> list[Turn]:
+def sharegpt_turns(items: Any) -> list[Turn]:
+    """Turns of a list of `{"from", "value"}`; raises BadRow."""
     turns: list[Turn] = []
     for number, item in enumerate(_turn_list(items, "conversations"), 1):
         role = _role(item.get("from"), "from", number)

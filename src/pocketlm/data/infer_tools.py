@@ -13,7 +13,7 @@ from typing import Any
 from pocketlm.core.errors import Problems
 from pocketlm.core.files import dump_compact
 from pocketlm.tasks.call import CallRow
-from pocketlm.tasks.tools import Schema, Tool, ToolSet
+from pocketlm.tasks.tools import TYPES, Call, Schema, Tool, ToolSet, json_type
 
 
 class Conflict(Exception):
@@ -148,22 +148,50 @@ def _join_types(a: Any, b: Any) -> Any:
     raise Conflict("")
 
 
-def derive(rows: Iterable[CallRow]) -> list[Tool]:
-    """A function for each intent, its slots as optional text, or lists of text where one is ever a list."""
-    lists: dict[str, dict[str, bool]] = {}
-    for row in rows:
-        for call in row.calls:
-            arguments = lists.setdefault(call.name, {})
-            for name, value in call.arguments.items():
-                arguments[name] = arguments.get(name, False) or isinstance(value, list)
-    return [Tool(name, "", _text_arguments(arguments)) for name, arguments in lists.items()]
+class FromIntents:
+    """A function for each intent, its slots as optional arguments of the types they were seen with."""
+
+    def __init__(self) -> None:
+        self._seen: dict[str, _Seen] = {}
+
+    def add(self, calls: Iterable[Call]) -> None:
+        """Take what one row calls."""
+        for call in calls:
+            self._seen.setdefault(call.name, _Seen()).add(call.arguments)
+
+    def tools(self) -> list[Tool]:
+        """In order of first appearance."""
+        return [Tool(name, "", {"properties": {}, **seen.schema()}) for name, seen in self._seen.items()]
 
 
-def _text_arguments(arguments: dict[str, bool]) -> Schema:
-    text = {"type": "string"}
-    several = {"type": ["string", "array"], "items": text}
-    properties = {name: several if is_list else text for name, is_list in arguments.items()}
-    return {"type": "object", "properties": properties, "required": []}
+class _Seen:
+    """The types of the values at one place, and of what is inside them."""
+
+    def __init__(self) -> None:
+        self.types: set[str] = set()
+        self.items: _Seen | None = None
+        self.properties: dict[str, _Seen] = {}
+
+    def add(self, value: Any) -> None:
+        self.types.add(json_type(value))
+        if isinstance(value, list):
+            self.items = self.items or _Seen()
+            for item in value:
+                self.items.add(item)
+        elif isinstance(value, dict):
+            for key, inner in value.items():
+                self.properties.setdefault(key, _Seen()).add(inner)
+
+    def schema(self) -> dict[str, Any]:
+        types = [name for name in TYPES if name in self.types] or ["string"]
+        types = [name for name in types if not (name == "integer" and "number" in types)]
+        out: dict[str, Any] = {"type": types[0] if len(types) == 1 else types}
+        if self.items is not None:
+            out["items"] = self.items.schema()
+        if "object" in types:
+            out["properties"] = {key: seen.schema() for key, seen in self.properties.items()}
+            out["required"] = []
+        return out
 
 
 def _without_format(value: Any) -> Any:

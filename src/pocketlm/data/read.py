@@ -13,7 +13,7 @@ from typing import Any
 
 from pocketlm.core.errors import InputError, Problems
 from pocketlm.data.formats import BadRow, Parsed, detect_format, known_formats, parse_row
-from pocketlm.data.infer_tools import OwnTools, derive
+from pocketlm.data.infer_tools import FromIntents, OwnTools
 from pocketlm.data.sources import NOT_ROWS, Source, read_source
 from pocketlm.tasks.call import CallRow
 from pocketlm.tasks.tools import Tool, ToolSet
@@ -89,7 +89,7 @@ class _Reader:
 
     def __init__(self) -> None:
         self.rows: list[CallRow] = []
-        self.from_intents: list[CallRow] = []
+        self.from_intents = FromIntents()
         self.own_tools = OwnTools()
         self.formats: dict[str, str] = {}
         self.problems: list[str] = []
@@ -123,7 +123,7 @@ class _Reader:
         if parsed.later_turns:
             self.later_turns.append(parsed.later_turns)
         if format_name == "intent":
-            self.from_intents.append(row)
+            self.from_intents.add(row.calls)
 
     def result(self, given: ToolSet | None) -> ReadResult:
         """Settle the tools and hold every call to them."""
@@ -147,7 +147,7 @@ class _Reader:
         found, notes = self.own_tools.merge()
         self.problems += self.own_tools.problems
         names = {tool.name for tool in found}
-        found += [tool for tool in derive(self.from_intents) if tool.name not in names]
+        found += [tool for tool in self.from_intents.tools() if tool.name not in names]
         if self.rows and not found and not self.own_tools.problems:
             self.problems.append(
                 f"{', '.join(self.formats)}: the rows do not say which functions exist; "

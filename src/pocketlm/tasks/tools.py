@@ -162,7 +162,7 @@ def check_value(value: Any, schema: Schema, where: str) -> list[str]:
         return [] if any(not found for found in tries) else tries[0]
     types = _types(schema)
     if types and not any(_is_type(value, name) for name in types):
-        return [f"{where}: expected {' or '.join(types)}, got {_json_type(value)} {value!r:.60}"]
+        return [f"{where}: expected {' or '.join(types)}, got {json_type(value)} {value!r:.60}"]
     if "enum" in schema and value not in schema["enum"]:
         return [f"{where}: {value!r:.60} is not one of {', '.join(map(repr, schema['enum']))}"]
     if "const" in schema and value != schema["const"]:
@@ -208,7 +208,8 @@ def _is_type(value: Any, name: str) -> bool:
     return isinstance(value, TYPES[name])
 
 
-def _json_type(value: Any) -> str:
+def json_type(value: Any) -> str:
+    """The name that JSON Schema gives a value's type; an integer is one even where it could be a number."""
     return next((name for name in TYPES if _is_type(value, name)), type(value).__name__)
 
 
@@ -230,7 +231,7 @@ def _read_tool(item: Any, where: str, problems: list[str]) -> Tool | None:
 def _schema_problems(schema: Any, where: str) -> Iterator[str]:
     """Everything in a schema that we could not keep, as sentences."""
     if not isinstance(schema, dict):
-        yield f"{where}: a schema must be an object, got {_json_type(schema)}"
+        yield f"{where}: a schema must be an object, got {json_type(schema)}"
         return
     if schema.get("additionalProperties", False) is not False:
         yield f'{where}: "additionalProperties" can only be false; list every argument under "properties"'
