@@ -97,14 +97,14 @@ def import_rows(
     if not known:
         raise InputError("; ".join(str(one) for one in opened) + f"; known: {known_shapes()}")
     results = [_import_one(one, out, limit) for one in known]
-    results += [Imported(str(path), "", "unknown", "", 0, 0, Counter([str(one)])) for one in opened if isinstance(one, str)]
+    results += [
+        Imported(str(path), "", "unknown", "", 0, 0, Counter([str(one)])) for one in opened if isinstance(one, str)
+    ]
     _write_manifest(out, results)
     return results
 
 
-def _open(
-    source: Source, shape: str | None, columns: Sequence[str], names: Mapping[str, str] | None
-) -> Opened | str:
+def _open(source: Source, shape: str | None, columns: Sequence[str], names: Mapping[str, str] | None) -> Opened | str:
     found = open_source(source, shape=shape, columns=columns, names=names)
     if found:
         return found
@@ -146,7 +146,9 @@ def _import_one(opened: Opened, out: Path, limit: int | None) -> Imported:
             if limit and result.rows >= limit:
                 break
         if not result.rows:
-            raise InputError(f"{source.path}: not one good row: {result.reasons.most_common(1)[0][0] if result.reasons else 'it is empty'}")
+            raise InputError(
+                f"{source.path}: not one good row: {result.reasons.most_common(1)[0][0] if result.reasons else 'it is empty'}"
+            )
     if not result.rejected:
         rejected.unlink(missing_ok=True)
     if intents:

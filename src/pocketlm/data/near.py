@@ -5,6 +5,7 @@ Knows nothing of rows or files.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
@@ -19,7 +20,7 @@ def shingles(text: str) -> set[str]:
     """The small pieces two near twins have in common; case and white space do not count."""
     words = text.casefold().split()
     if len(text) > LONG:
-        return {f"{a} {b}" for a, b in zip(words, words[1:], strict=False)} or set(words)
+        return {f"{a} {b}" for a, b in itertools.pairwise(words)} or set(words)
     joined = " ".join(words)
     return {joined[at : at + LETTERS] for at in range(max(1, len(joined) - LETTERS + 1))}
 

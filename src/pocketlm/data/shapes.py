@@ -217,7 +217,9 @@ def _plain_types(schema: Any) -> Any:
         return [_plain_types(item) for item in schema]
     if not isinstance(schema, dict):
         return schema
-    out = {key: _plain_types(value) for key, value in schema.items() if not (key == "format" and isinstance(value, str))}
+    out = {
+        key: _plain_types(value) for key, value in schema.items() if not (key == "format" and isinstance(value, str))
+    }
     if isinstance(out.get("type"), str):
         out["type"] = MISTAKEN_TYPES.get(out["type"], out["type"])
     if out.get("type") == "array" and "items" not in out:
@@ -275,7 +277,7 @@ def _summary(row: Row, file: Path) -> Iterator[Row]:
 
 def _squad(row: Row, file: Path) -> Iterator[Row]:
     """Each question of each passage; the passage comes first, so that its questions share it."""
-    for paragraph in row["paragraphs"] if "paragraphs" in row else [row]:
+    for paragraph in row.get("paragraphs", [row]):
         for question in paragraph.get("qas") or [paragraph]:
             answers = question["answers"]
             texts = [a["text"] for a in answers] if isinstance(answers, list) else answers["text"]
@@ -286,7 +288,7 @@ def _squad(row: Row, file: Path) -> Iterator[Row]:
 def _classify(row: Row, file: Path) -> Iterator[Row]:
     label = row[_any(row, LABEL) or "label"]
     if isinstance(label, bool) or not isinstance(label, (str, int, list)):
-        raise BadRow(f'the label must be text or a list of texts, got {label!r:.60}')
+        raise BadRow(f"the label must be text or a list of texts, got {label!r:.60}")
     yield {"text": _text(row, *TEXT), "label": [str(one) for one in label] if isinstance(label, list) else str(label)}
 
 
@@ -303,7 +305,9 @@ def _conll(row: Row, file: Path) -> Iterator[Row]:
             entities[-1]["end"] = len(text)
         elif entities:
             entities[-1]["open"] = ""
-    found = [{"type": e["type"], "text": text[e["start"] : e["end"]], "start": e["start"], "end": e["end"]} for e in entities]
+    found = [
+        {"type": e["type"], "text": text[e["start"] : e["end"]], "start": e["start"], "end": e["end"]} for e in entities
+    ]
     yield {"text": text, "entities": found}
 
 
@@ -367,7 +371,13 @@ def _complete(row: Row, file: Path) -> Iterator[Row]:
     yield {"text": _text(row, "text")}
 
 
-PAIRS = (("a", "b"), ("sentence1", "sentence2"), ("text1", "text2"), ("#1 String", "#2 String"), ("question1", "question2"))
+PAIRS = (
+    ("a", "b"),
+    ("sentence1", "sentence2"),
+    ("text1", "text2"),
+    ("#1 String", "#2 String"),
+    ("question1", "question2"),
+)
 
 SHAPES: tuple[Shape, ...] = (
     Shape("native", "call", "{text, calls}", _has("text", "calls"), _calls("native")),

@@ -505,7 +505,9 @@ def _parallel(first: Path) -> Iterator[Item]:
     for number, line in left:
         other = next(right, None)
         if other is None:
-            yield Item(two[0], number, problem=f"{two[0]}:{number}: {two[1].name} has no line {number}; make them equal")
+            yield Item(
+                two[0], number, problem=f"{two[0]}:{number}: {two[1].name} has no line {number}; make them equal"
+            )
             return
         yield Item(two[0], number, {"translation": {endings[0]: line, endings[1]: other[1]}})
 
@@ -546,7 +548,9 @@ def _hub(path: Path) -> Iterator[Item]:
     try:
         rows = load_dataset(name, split=split or "train", streaming=True)
     except Exception as error:  # the library raises a dozen kinds, and the network its own
-        raise EnvironmentLacks(f"{path}: cannot be read from the hub ({error}); check the name and the network") from None
+        raise EnvironmentLacks(
+            f"{path}: cannot be read from the hub ({error}); check the name and the network"
+        ) from None
     for number, value in enumerate(rows, 1):
         yield Item(path, number, dict(value))
 

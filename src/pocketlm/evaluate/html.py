@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import html
 import math
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
 from pathlib import Path
 
+from pocketlm.core import page
 from pocketlm.core.errors import InputError
 from pocketlm.core.files import write_text
 from pocketlm.evaluate.compare import Comparison, compare
@@ -30,73 +29,6 @@ MOST_POINTS = 800  # of a curve; more cannot be seen
 WIDTH, HEIGHT = 640, 300  # of the loss curve, in its own units
 RATE_HEIGHT = 150  # of the learning rate's
 LEFT, RIGHT, TOP, BOTTOM = 58, 20, 34, 52  # its margins
-
-STYLE = """
-:root { color-scheme: light dark; --page: #f5f6f8; --card: #fff; --ink: #1c2430; --soft: #5b6675; --line: #dfe3e9;
-  --track: #e9ecf1; --bar: #9fb0c8; --main: #2f62c9; --other: #c05a12; --good: #1b7a43; --bad: #b3261e; }
-@media (prefers-color-scheme: dark) {
-  :root { --page: #12161c; --card: #1a2028; --ink: #e4e8ee; --soft: #9aa5b4; --line: #2d3541;
-    --track: #29313c; --bar: #5d6d85; --main: #5f8ff0; --other: #f0a05a; --good: #62c98c; --bad: #ff8a80; } }
-* { box-sizing: border-box; }
-body { margin: 0; background: var(--page); color: var(--ink);
-  font: 16px/1.5 system-ui, -apple-system, "Segoe UI", Roboto, "Helvetica Neue", Arial, sans-serif; }
-main { max-width: 62rem; margin: 0 auto; padding: 2rem 1rem 3rem; }
-h1 { font-size: 1.7rem; line-height: 1.25; margin: 0 0 .5rem; overflow-wrap: anywhere; }
-h2 { font-size: 1.1rem; margin: 0 0 .75rem; }
-.headline { font-size: 1.15rem; max-width: 48rem; margin: 0 0 1.5rem; }
-section { background: var(--card); border: 1px solid var(--line); border-radius: 10px;
-  padding: 1.1rem 1.25rem; margin: 0 0 1rem; }
-.note { color: var(--soft); font-size: .85rem; margin: .75rem 0 0; }
-.scroll { overflow-x: auto; }
-table { border-collapse: collapse; width: 100%; font-size: .92rem; }
-th, td { text-align: left; vertical-align: top; padding: .45rem .9rem .45rem 0; border-bottom: 1px solid var(--line); }
-tbody tr:last-child > * { border-bottom: 0; }
-thead th { color: var(--soft); font-weight: 500; font-size: .85rem; white-space: nowrap; }
-th.number, td.number { text-align: right; }
-td.number, .pair b { font-variant-numeric: tabular-nums; white-space: nowrap; }
-th > small { display: block; font-weight: 400; color: var(--soft); overflow-wrap: anywhere; max-width: 15rem; }
-tbody th { font-weight: 600; } .scores tbody th { min-width: 8.5rem; }
-tr.main b, tr.main > th { color: var(--main); }
-code { font: .86em/1.45 ui-monospace, SFMono-Regular, Menlo, Consolas, "DejaVu Sans Mono", monospace;
-  white-space: pre-wrap; overflow-wrap: anywhere; }
-.pair { display: flex; align-items: center; gap: .6rem; }
-.pair b { font-weight: 600; min-width: 3.3rem; text-align: right; } .by .pair b { min-width: 2.6rem; }
-.counts .pair b { text-align: left; }
-.pair small { color: var(--soft); white-space: nowrap; font-variant-numeric: tabular-nums; }
-.bar { display: block; flex: none; width: 7.5rem; height: .8rem; overflow: visible; }
-.track { fill: var(--track); } .fill { fill: var(--bar); } .main .fill { fill: var(--main); }
-.whisker { stroke: var(--ink); stroke-width: 1.5; }
-.chart { display: block; width: 100%; height: auto; }
-.chart text { fill: var(--soft); font-size: 10.5px; }
-.chart .grid { stroke: var(--line); } .chart polyline { fill: none; stroke-linejoin: round; }
-.raw { stroke: var(--main); stroke-width: 1; opacity: .4; } .smooth { stroke: var(--main); stroke-width: 2.2; }
-.valid { stroke: var(--other); stroke-width: 1.6; stroke-dasharray: 5 4; } .dot { fill: var(--other); }
-.key { color: var(--main); font-weight: 600; } .key.second { color: var(--other); }
-.good { color: var(--good); font-weight: 600; white-space: nowrap; }
-.bad { color: var(--bad); font-weight: 600; white-space: nowrap; }
-.wrong th, .wrong td { width: 26%; } .wrong th:last-child, .wrong td:last-child { width: 22%; }
-.examples th, .examples td { width: 50%; }
-summary { cursor: pointer; font-weight: 600; } details[open] summary { margin-bottom: .75rem; }
-dl { display: grid; grid-template-columns: minmax(7rem, max-content) 1fr; gap: .35rem 1.25rem; margin: 0;
-  font-size: .92rem; }
-dt { color: var(--soft); } dd { margin: 0; overflow-wrap: anywhere; }
-@media (max-width: 640px) {
-  main { padding: 1.25rem .6rem 2rem; } section { padding: .9rem; } h1 { font-size: 1.35rem; }
-  .headline { font-size: 1.05rem; } .chart text { font-size: 20px; } .by .bar { width: 3.4rem; }
-  .by .pair { flex-direction: column-reverse; align-items: flex-start; gap: .15rem; }
-  .by .pair b { text-align: left; }
-  .stack thead { display: none; } .stack tr { display: block; border-bottom: 1px solid var(--line); padding: .5rem 0; }
-  .stack tr:last-child { border-bottom: 0; }
-  .stack.stack td { display: block; width: auto; border: 0; padding: .1rem 0; }
-  .stack td::before { content: attr(data-name); display: block; color: var(--soft); font-size: .8rem; } }
-@media print {
-  :root { color-scheme: light; --page: #fff; --card: #fff; --ink: #000; --soft: #444; --line: #ccc;
-    --track: #e9ecf1; --bar: #9fb0c8; --main: #2f62c9; --other: #c05a12; --good: #1b7a43; --bad: #b3261e; }
-  html { font-size: 12px; } body { font-size: 10.5pt; } main { max-width: none; padding: 0; }
-  .scroll { overflow: visible; } .bar { width: 6rem; }
-  section { border: 0; padding: 0; margin: 0 0 1.5rem; } tr, .chart { break-inside: avoid; } h2 { break-after: avoid; }
-  details:not([open]) { display: none; } }
-"""
 
 
 def render_report(
@@ -124,15 +56,8 @@ def render_report(
         parts += [_errors(_main(reports), main), _examples(examples), _wrong_rows(_main(reports), main)]
     else:
         parts.append(_examples(examples))
-    parts += [_checks(checks), _facts(facts)]
-    return (
-        '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
-        '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
-        f"<title>{_text(title)}</title>\n<style>{STYLE}</style>\n</head>\n<body>\n<main>\n"
-        f'<h1>{_text(title)}</h1>\n<p class="headline">{_headline(reports, checks)}</p>\n'
-        + "\n".join(part for part in parts if part)
-        + "\n</main>\n</body>\n</html>\n"
-    )
+    parts += [_checks(checks), page.facts(facts)]
+    return page.page(title, _headline(reports, checks), parts)
 
 
 def write_report(
@@ -146,47 +71,7 @@ def write_report(
     examples: Sequence[tuple[str, str]] = (),
 ) -> None:
     """Write the page of `render_report` to `path`."""
-    page = render_report(title, reports, history=history, checks=checks, facts=facts, examples=examples)
-    write_text(path, page)
-
-
-def _text(value: object) -> str:
-    """Escaped for HTML; what no file can hold (half characters, control codes) becomes a replacement mark."""
-    return html.escape(re.sub(r"[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff]", "\ufffd", str(value)))
-
-
-def _section(heading: str, body: str, note: str = "") -> str:
-    below = f'\n<p class="note">{note}</p>' if note else ""
-    return f"<section>\n<h2>{heading}</h2>\n{body}{below}\n</section>"
-
-
-def _table(kind: str, heads: Sequence[str], rows: Sequence[str]) -> str:
-    """A table of ready rows; heads are ready cells."""
-    head, body = "".join(heads), "\n".join(rows)
-    return (
-        f'<div class="scroll"><table class="{kind}">\n<thead><tr>{head}</tr></thead>\n'
-        f"<tbody>\n{body}\n</tbody>\n</table></div>"
-    )
-
-
-def _heads(*names: str, number: bool = False) -> list[str]:
-    kind = ' class="number"' if number else ""
-    return [f'<th scope="col"{kind}>{_text(name)}</th>' for name in names]
-
-
-def _bar(share: float, spread: tuple[float, float] | None = None) -> str:
-    """A bar of 0..1, with the whisker of its interval."""
-    whisker = ""
-    if spread:
-        low, high = (f"{100 * end:.1f}%" for end in spread)
-        whisker = "".join(
-            f'<line class="whisker" x1="{x1}" x2="{x2}" y1="{y1}" y2="{y2}"/>'
-            for x1, x2, y1, y2 in [(low, high, "50%", "50%"), (low, low, "15%", "85%"), (high, high, "15%", "85%")]
-        )
-    return (
-        '<svg class="bar" aria-hidden="true"><rect class="track" width="100%" height="100%" rx="2"/>'
-        f'<rect class="fill" width="{100 * share:.1f}%" height="100%" rx="2"/>{whisker}</svg>'
-    )
+    write_text(path, render_report(title, reports, history=history, checks=checks, facts=facts, examples=examples))
 
 
 # ---------------------------------------------------------------------------------------------- headline and scores
@@ -210,14 +95,14 @@ def _headline(reports: Mapping[str, Report], checks: Sequence[tuple[str, bool, s
     name = _main(reports)
     main, first = reports[name], "base" if "base" in reports else next(iter(reports))
     low, high = main.intervals["exact"]
-    result = f"{_text(name)}: {main.metrics['exact']:.1%} of {len(main.rows):,} requests answered exactly right"
+    result = f"{page.escape(name)}: {main.metrics['exact']:.1%} of {len(main.rows):,} requests answered exactly right"
     said = [f"<strong>{result}</strong> (95% interval {low:.1%} to {high:.1%})."]
     if first != name and (versus := _compare(reports[first], main)):
         said.append(_versus(first, reports[first].metrics["exact"], versus))
     last = list(reports)[-1]
     if last != name and list(reports).index(name) < len(reports) - 1 and (kept := _compare(main, reports[last])):
         said.append(
-            f"{_text(last)} answers {reports[last].metrics['exact']:.1%} exactly right; "
+            f"{page.escape(last)} answers {reports[last].metrics['exact']:.1%} exactly right; "
             f"{kept.same:.1%} of its answers are the same to the letter."
         )
     if checks:
@@ -233,7 +118,7 @@ def _headline(reports: Mapping[str, Report], checks: Sequence[tuple[str, bool, s
 def _versus(name: str, before: float, found: Comparison) -> str:
     points = f"{100 * found.difference:+.1f} points, 95% interval {100 * found.low:+.1f} to {100 * found.high:+.1f}"
     verdict = {"better": "Better than", "worse": "Worse than"}.get(found.verdict, "No difference shown from")
-    return f"{verdict} {_text(name)}, which answers {before:.1%} ({points})."
+    return f"{verdict} {page.escape(name)}, which answers {before:.1%} ({points})."
 
 
 def _scores(reports: Mapping[str, Report]) -> str:
@@ -241,21 +126,23 @@ def _scores(reports: Mapping[str, Report]) -> str:
     if not reports:
         return ""
     others = [name for name in COLUMNS if name != "exact"]
-    heads = _heads("model", "exact, with its 95% interval") + _heads(*others, "seconds", "tokens/s", number=True)
+    heads = page.heads("model", "exact, with its 95% interval") + page.heads(
+        *others, "seconds", "tokens/s", number=True
+    )
     rows = [_score_row(name, report, others, name == _main(reports)) for name, report in reports.items()]
-    words = "; ".join(f"<b>{_text(name)}</b>: {_text(meaning)}" for name, meaning in COLUMNS.items())
-    return _section("Scores", _table("scores", heads, rows), f"Share of rows. {words}.")
+    words = "; ".join(f"<b>{page.escape(name)}</b>: {page.escape(meaning)}" for name, meaning in COLUMNS.items())
+    return page.section("Scores", page.table("scores", heads, rows), f"Share of rows. {words}.")
 
 
 def _score_row(name: str, report: Report, others: Sequence[str], main: bool) -> str:
     about = [report.engine, f"{len(report.rows):,} rows"]
     if report.settings.get("constrain"):
         about.append("held to the schema")
-    cells = [f'<th scope="row">{_text(name)}<small>{_text(" · ".join(about))}</small></th>']
+    cells = [f'<th scope="row">{page.escape(name)}<small>{page.escape(" · ".join(about))}</small></th>']
     if "exact" in report.metrics:
         share, spread = report.metrics["exact"], report.intervals["exact"]
         range_text = f"<small>{100 * spread[0]:.1f}&ndash;{100 * spread[1]:.1f}</small>"
-        cells.append(f'<td><div class="pair">{_bar(share, spread)}<b>{share:.1%}</b>{range_text}</div></td>')
+        cells.append(f'<td><div class="pair">{page.bar(share, spread)}<b>{share:.1%}</b>{range_text}</div></td>')
     else:
         cells.append("<td>&ndash;</td>")
     numbers = [f"{report.metrics[other]:.1%}" if other in report.metrics else "&ndash;" for other in others]
@@ -277,19 +164,19 @@ def _by_function(reports: Mapping[str, Report]) -> str:
     slices = reports[main].slices
     rows = []
     for group in sorted(slices, key=lambda group: (slices[group]["exact"], group)):
-        cells = [f'<th scope="row">{_text(group)}</th><td class="number">{slices[group]["rows"]:,.0f}</td>']
+        cells = [f'<th scope="row">{page.escape(group)}</th><td class="number">{slices[group]["rows"]:,.0f}</td>']
         cells += [_slice_cell(reports[name].slices.get(group), name == main) for name in shown]
         rows.append(f"<tr>{''.join(cells)}</tr>")
-    heads = _heads("function") + _heads("rows", number=True) + _heads(*shown)
-    note = f"The weakest of {_text(main)} first. Few rows say little: with 10 rows, one row is 10 points."
-    return _section("Exact match by function", _table("by", heads, rows), note)
+    heads = page.heads("function") + page.heads("rows", number=True) + page.heads(*shown)
+    note = f"The weakest of {page.escape(main)} first. Few rows say little: with 10 rows, one row is 10 points."
+    return page.section("Exact match by function", page.table("by", heads, rows), note)
 
 
 def _slice_cell(found: Mapping[str, float] | None, main: bool) -> str:
     if found is None:
         return "<td>&ndash;</td>"
     kind = "pair main" if main else "pair"
-    return f'<td><div class="{kind}">{_bar(found["exact"])}<b>{found["exact"]:.0%}</b></div></td>'
+    return f'<td><div class="{kind}">{page.bar(found["exact"])}<b>{found["exact"]:.0%}</b></div></td>'
 
 
 # ------------------------------------------------------------------------------------- errors, rows, checks, facts
@@ -301,17 +188,17 @@ def _errors(name: str, report: Report) -> str:
         return ""
     most = max(count for _, count in report.errors)
     rows = [
-        f"<tr><td><code>{_text(what)}</code></td>"
-        f'<td><div class="pair">{_bar(count / most)}<b>{count:,}</b></div></td></tr>'
+        f"<tr><td><code>{page.escape(what)}</code></td>"
+        f'<td><div class="pair">{page.bar(count / most)}<b>{count:,}</b></div></td></tr>'
         for what, count in report.errors
     ]
-    table = _table("by counts", _heads("what differs", "times"), rows)
-    return _section(f"Most frequent errors of {_text(name)}", table)
+    table = page.table("by counts", page.heads("what differs", "times"), rows)
+    return page.section(f"Most frequent errors of {page.escape(name)}", table)
 
 
 def _examples(examples: Sequence[tuple[str, str]]) -> str:
-    rows = [_stacked({"request": _said(request), "answer": _code(answer)}) for request, answer in examples]
-    return _section("Examples", _table("examples stack", _heads("request", "answer"), rows)) if rows else ""
+    rows = [page.stacked({"request": page.said(request), "answer": page.code(answer)}) for request, answer in examples]
+    return page.section("Examples", page.table("examples stack", page.heads("request", "answer"), rows)) if rows else ""
 
 
 def _wrong_rows(name: str, report: Report) -> str:
@@ -323,44 +210,32 @@ def _wrong_rows(name: str, report: Report) -> str:
     count = f"{len(wrong):,} of {len(report.rows):,} rows"
     if len(wrong) > MOST_WRONG_ROWS:
         count += f", the first {MOST_WRONG_ROWS:,} shown"
-    table = _table("wrong stack", _heads("request", "expected", "got", "why"), rows)
+    table = page.table("wrong stack", page.heads("request", "expected", "got", "why"), rows)
     return (
-        f"<section>\n<details>\n<summary>Wrong answers of {_text(name)}: {count}</summary>\n"
+        f"<section>\n<details>\n<summary>Wrong answers of {page.escape(name)}: {count}</summary>\n"
         f"{table}\n</details>\n</section>"
     )
 
 
 def _wrong_row(row: RowResult) -> str:
     expected = render_calls([Call(call["name"], call["arguments"]) for call in row.expected])
-    why = _text("; ".join(row.why)) or "&ndash;"
-    return _stacked({"request": _said(row.text), "expected": _code(expected), "got": _code(row.answer), "why": why})
-
-
-def _stacked(cells: Mapping[str, str]) -> str:
-    """A row whose cells stand below each other on a phone, each under its own name."""
-    return "<tr>" + "".join(f'<td data-name="{_text(name)}">{cell}</td>' for name, cell in cells.items()) + "</tr>"
-
-
-def _said(text: str) -> str:
-    return f'<span dir="auto">{_text(text)}</span>'
-
-
-def _code(text: str) -> str:
-    return f"<code>{_text(text)}</code>" if text.strip() else "(empty)"
+    why = page.escape("; ".join(row.why)) or "&ndash;"
+    return page.stacked(
+        {"request": page.said(row.text), "expected": page.code(expected), "got": page.code(row.answer), "why": why}
+    )
 
 
 def _checks(checks: Sequence[tuple[str, bool, str]]) -> str:
     rows = [
         f'<tr><td class="{"good" if passed else "bad"}">{"✓ passed" if passed else "✗ failed"}</td>'
-        f'<th scope="row">{_text(name)}</th><td>{_text(found)}</td></tr>'
+        f'<th scope="row">{page.escape(name)}</th><td>{page.escape(found)}</td></tr>'
         for name, passed, found in checks
     ]
-    return _section("Export checks", _table("checks", _heads("result", "check", "found"), rows)) if rows else ""
-
-
-def _facts(facts: Mapping[str, str]) -> str:
-    items = "\n".join(f"<dt>{_text(name)}</dt><dd>{_text(value)}</dd>" for name, value in facts.items())
-    return _section("Facts", f"<dl>\n{items}\n</dl>") if items else ""
+    return (
+        page.section("Export checks", page.table("checks", page.heads("result", "check", "found"), rows))
+        if rows
+        else ""
+    )
 
 
 # ------------------------------------------------------------------------------------------------------ loss curve
@@ -417,7 +292,7 @@ def _curve(history: Sequence[Mapping[str, float]]) -> str:
     loss = _picture(
         "Loss over training steps", HEIGHT, _grid(x, y, "loss per token" + (", log scale" if y.log else "")), drawn
     )
-    return _section("Training", loss + _rates(history, x), _curve_note(smooth, valid))
+    return page.section("Training", loss + _rates(history, x), _curve_note(smooth, valid))
 
 
 def _rates(history: Sequence[Mapping[str, float]], x: _Axis) -> str:
