@@ -9,7 +9,7 @@ from typing import Any
 
 import typer
 
-from pocketlm.cli import adapters, compare, demo, evaluate, export, init, plan, run, train
+from pocketlm.cli import adapters, compare, data, demo, evaluate, export, init, plan, run, train
 from pocketlm.core.errors import EXIT_INPUT, EXIT_INTERRUPTED, PocketError
 
 # typer carries click inside since 0.27 and beside it before; this names click's class wherever it lives
@@ -25,6 +25,7 @@ app = typer.Typer(
 )
 app.command("demo")(demo.demo)
 app.command("init")(init.init)
+app.add_typer(data.app, name="data")
 app.command("plan")(plan.plan)
 app.command("train")(train.train)
 app.command("eval")(evaluate.evaluate)

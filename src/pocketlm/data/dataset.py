@@ -20,6 +20,7 @@ from pocketlm.data.split import (
     count_functions,
     remove_leaks,
     split_by_hash,
+    split_of_name,
     text_key,
     without_copies,
 )
@@ -27,8 +28,6 @@ from pocketlm.tasks.call import CallRow
 from pocketlm.tasks.tools import ToolSet
 
 KIND = "dataset"
-SPLIT_OF_NAME = {"train": "train", "training": "train", "test": "test"}
-SPLIT_OF_NAME |= {"valid": "valid", "validation": "valid", "val": "valid", "dev": "valid"}
 
 
 class Dataset:
@@ -196,7 +195,7 @@ def _split_of_file(raw: Path, given: dict[str, Path]) -> dict[str, str]:
     """File -> split, for the files that say so by name or were given as one."""
     files = {str(file): split for split, path in given.items() for file in row_files(path)}
     for file in row_files(raw) if raw.is_dir() else []:
-        if (split := SPLIT_OF_NAME.get(file.stem.lower())) and str(file) not in files:
+        if (split := split_of_name(file.stem)) and str(file) not in files:
             files[str(file)] = split
     return files
 

@@ -87,7 +87,7 @@ def _native(row: Mapping[str, Any]) -> Parsed:
     if "messages" not in row:
         return Parsed((Message("user", _text(row, "text")),), calls, row.get("tools"))
     turns = openai_turns(row["messages"])
-    _check_order(turns)
+    check_order(turns)
     if turns[-1].role != "user":
         raise BadRow(f'the last of "messages" must be of the user, got {turns[-1].role}')
     if any(turn.calls or turn.role == "tool" for turn in turns):
@@ -169,7 +169,7 @@ def _check_call_shape(item: Any) -> None:
 
 def _first_calls(turns: list[Turn], tools: Any) -> Parsed:
     """Up to the first assistant turn that calls functions; when none calls, up to the first answer."""
-    _check_order(turns)
+    check_order(turns)
     answers = [index for index, turn in enumerate(turns) if turn.role == "assistant"]
     if not answers:
         raise BadRow("no assistant turn to learn from; add the answer, or tool_calls: [] through the native format")
@@ -177,8 +177,8 @@ def _first_calls(turns: list[Turn], tools: Any) -> Parsed:
     return Parsed(_as_messages(turns[:end]), turns[end].calls, tools, len(turns) - end - 1)
 
 
-def _check_order(turns: list[Turn]) -> None:
-    """Raise for roles in an order that no conversation has."""
+def check_order(turns: list[Turn]) -> None:
+    """Raise BadRow for roles in an order that no conversation has."""
     before = Turn("start", "")
     for number, turn in enumerate(turns, 1):
         if turn.role == "system" and number > 1:

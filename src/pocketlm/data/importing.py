@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from itertools import chain, islice
 from pathlib import Path
 from typing import IO, Any
@@ -20,10 +20,10 @@ from pocketlm.core.manifest import NAME as MANIFEST
 from pocketlm.core.manifest import read_manifest, write_manifest
 from pocketlm.core.progress import counting
 from pocketlm.data.formats import BadRow
-from pocketlm.data.infer_tools import FromIntents
+from pocketlm.data.infer_tools import Conflict, FromIntents, join
 from pocketlm.data.shapes import Row, Shape, detect, known_shapes, read_shape, shape_named
 from pocketlm.data.sources import Item, Source, read_source, sources
-from pocketlm.tasks.tools import Call, ToolSet
+from pocketlm.tasks.tools import Call, Tool, ToolSet
 
 KIND = "imported"
 FIRST_ITEMS = 200  # enough to tell the layout of a file
@@ -96,7 +96,10 @@ def import_rows(
     known = [one for one in opened if isinstance(one, Opened)]
     if not known:
         raise InputError("; ".join(str(one) for one in opened) + f"; known: {known_shapes()}")
-    results = [_import_one(one, out, limit) for one in known]
+    intents = FromIntents()
+    results = [_import_one(one, out, limit, intents) for one in known]
+    if found := intents.tools():
+        _add_tools(out / "tools.json", found)
     results += [
         Imported(str(path), "", "unknown", "", 0, 0, Counter([str(one)])) for one in opened if isinstance(one, str)
     ]
@@ -119,11 +122,10 @@ def _renamed(item: Item, names: Mapping[str, str]) -> Item:
     return Item(item.file, item.line, {names.get(key, key): value for key, value in item.value.items()}, item.problem)
 
 
-def _import_one(opened: Opened, out: Path, limit: int | None) -> Imported:
+def _import_one(opened: Opened, out: Path, limit: int | None, intents: FromIntents) -> Imported:
     source, shape = opened.source, opened.shape
     name = source.name if source.container != "hub" else source.name.rpartition("/")[2].replace("#", "-")
     result = Imported(str(source.path), f"{name}.jsonl", shape.name, shape.task)
-    intents = FromIntents() if shape.name == "intent" else None
     rejected = out / "rejected" / f"{name}.jsonl"
     with ExitStack() as stack:
         rows = stack.enter_context(atomic_path(out / result.file)).open("w", encoding="utf-8")
@@ -140,7 +142,7 @@ def _import_one(opened: Opened, out: Path, limit: int | None) -> Imported:
                 continue
             for row in found:
                 rows.write(dump_compact(row) + "\n")
-                if intents:
+                if shape.name == "intent":
                     intents.add(Call(call["name"], call["arguments"]) for call in row["calls"])
             result.rows += len(found)
             if limit and result.rows >= limit:
@@ -151,8 +153,6 @@ def _import_one(opened: Opened, out: Path, limit: int | None) -> Imported:
             )
     if not result.rejected:
         rejected.unlink(missing_ok=True)
-    if intents:
-        _add_tools(out / "tools.json", intents)
     return result
 
 
@@ -162,12 +162,19 @@ def _reject(item: Item, error: BadRow, result: Imported, faults: IO[str]) -> Non
     faults.write(dump_compact({"where": item.where, "why": str(error), "value": item.value}) + "\n")
 
 
-def _add_tools(path: Path, intents: FromIntents) -> None:
-    """Intents become functions beside those that are there."""
-    found = ToolSet(intents.tools())
-    there = ToolSet.load(path) if path.is_file() else ToolSet([])
-    if new := [tool for tool in found if tool.name not in there]:
-        write_json(path, ToolSet([*there, *new]).to_openai())
+def _add_tools(path: Path, found: Sequence[Tool]) -> None:
+    """Write functions beside those that are there; one that is there takes what both say of it."""
+    tools = {tool.name: tool for tool in (ToolSet.load(path) if path.is_file() else ToolSet([]))}
+    for tool in found:
+        there = tools.setdefault(tool.name, tool)
+        try:
+            tools[tool.name] = replace(there, parameters=join(there.parameters, tool.parameters))
+        except Conflict as conflict:
+            raise InputError(
+                f"{path}: defines {tool.name}{conflict} otherwise than the rows imported now; "
+                "import them into another folder, or rename the function"
+            ) from None
+    write_json(path, ToolSet(list(tools.values())).to_openai())
 
 
 def _write_manifest(out: Path, results: Sequence[Imported]) -> None:

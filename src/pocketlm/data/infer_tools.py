@@ -56,7 +56,7 @@ class OwnTools:
     def _parse(self, text: str, where: str) -> tuple[Tool, ...]:
         try:
             value = json.loads(text)
-            plain = _without_format(value)
+            plain = without_format(value)
             tools = ToolSet.from_openai(plain, where).tools if value else ()
             self._hinted |= {tool.name for tool in tools} if plain != value else set()
             return tools
@@ -194,14 +194,14 @@ class _Seen:
         return out
 
 
-def _without_format(value: Any) -> Any:
+def without_format(value: Any) -> Any:
     """Schemas without the keyword "format": a hint in the rows' wording that no checker of ours holds answers to."""
     if isinstance(value, list):
-        return [_without_format(item) for item in value]
+        return [without_format(item) for item in value]
     if not isinstance(value, dict):
         return value
     is_hint = isinstance(value.get("format"), str)  # an argument may be named "format": then it is a schema
-    return {key: _without_format(item) for key, item in value.items() if not (is_hint and key == "format")}
+    return {key: without_format(item) for key, item in value.items() if not (is_hint and key == "format")}
 
 
 def _some(names: Sequence[str] | set[str], shown: int = 5) -> str:

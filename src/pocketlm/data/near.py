@@ -14,6 +14,7 @@ from pocketlm.core.errors import EnvironmentLacks
 HASHES, BANDS = 120, 24  # finds 99.9 % of the pairs that share 0.8 of their shingles
 LONG = 400  # characters from which a text is cut into pairs of words instead of stretches of letters
 LETTERS = 5  # of a stretch
+BATCH = 4096  # texts sketched at once
 
 
 def shingles(text: str) -> set[str]:
@@ -56,13 +57,31 @@ class NearIndex:
         self.texts.append(text)
         return len(self.texts) - 1
 
-    def twins(self, texts: Iterable[str], batch: int = 4096) -> Iterator[int | None]:
+    def twins(self, texts: Iterable[str]) -> Iterator[int | None]:
         """Add many texts; for each the position of its nearest twin among those before it."""
-        for some in _batches(texts, batch):
+        for some in _batches(texts, BATCH):
             for text, sketch in zip(some, self._sketches(some), strict=True):
                 yield self._nearest(text, self._lsh.query(sketch))
                 self._lsh.insert(len(self.texts), sketch)
                 self.texts.append(text)
+
+    def clusters(self, texts: Sequence[str]) -> list[int]:
+        """For each text a number that it shares with all its near twins, and theirs."""
+        roots = list(range(len(texts)))
+
+        def root(at: int) -> int:
+            while roots[at] != at:
+                roots[at] = at = roots[roots[at]]
+            return at
+
+        for start in range(0, len(texts), BATCH):
+            some = texts[start : start + BATCH]
+            for at, (text, sketch) in enumerate(zip(some, self._sketches(some), strict=True), start):
+                for other in self._lsh.query(sketch):
+                    if root(other) != root(at) and similarity(text, texts[other]) >= self.threshold:
+                        roots[root(at)] = root(other)
+                self._lsh.insert(at, sketch)
+        return [root(at) for at in range(len(texts))]
 
     def _sketches(self, texts: Sequence[str]) -> list[Any]:
         found: list[Any] = self._sketch.from_token_sets([list(shingles(text)) for text in texts], HASHES, 0)

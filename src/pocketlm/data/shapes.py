@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from pocketlm.core.errors import InputError
-from pocketlm.data.formats import BadRow, Turn, openai_turns, parse_row, sharegpt_turns
+from pocketlm.data.formats import BadRow, Turn, check_order, openai_turns, parse_row, sharegpt_turns
 from pocketlm.data.sources import Item
 from pocketlm.tasks.tools import MISTAKEN_TYPES
 
@@ -233,6 +233,7 @@ def _plain_types(schema: Any) -> Any:
 
 
 def _turns(turns: list[Turn]) -> list[dict[str, str]]:
+    check_order(turns)
     return [{"role": turn.role, "content": turn.content} for turn in turns]
 
 

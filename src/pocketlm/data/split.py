@@ -7,14 +7,23 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections import Counter
 from collections.abc import Iterable, Mapping
 
 from pocketlm.tasks.call import CallRow
 
 SPLITS = ("train", "valid", "test")
+SPLIT_OF_WORD = {"train": "train", "training": "train", "test": "test"}
+SPLIT_OF_WORD |= {"valid": "valid", "validation": "valid", "val": "valid", "dev": "valid"}
 ROWS_FOR_TEST, ROWS_FOR_VALID = 5, 10  # from so many rows on, a function gets at least one row in that split
 Rows = dict[str, list[CallRow]]
+
+
+def split_of_name(name: str) -> str | None:
+    """The split that a file's bare name says: train, or with other words before or after it (oos_train, train-00)."""
+    words = re.findall(r"[a-z]+", name.lower()) or [""]
+    return next((SPLIT_OF_WORD[word] for word in (words[-1], words[0]) if word in SPLIT_OF_WORD), None)
 
 
 def text_key(row: CallRow) -> str:
@@ -32,18 +41,25 @@ def split_by_hash(rows: Iterable[CallRow], valid_share: float, test_share: float
     groups: dict[str, list[CallRow]] = {}
     for row in rows:
         groups.setdefault(text_key(row), []).append(row)
-    strata: dict[str, list[str]] = {}
-    for key, group in groups.items():
-        strata.setdefault(group[0].calls[0].name if group[0].calls else "", []).append(key)
-    draws = {key: _draw(key, seed) for key in groups}
-    taken: dict[str, str] = {}
-    for keys in strata.values():
-        taken |= _deal(sorted(keys, key=draws.__getitem__), draws, valid_share, test_share)
-    _fill_empty(sorted(groups, key=draws.__getitem__), taken, valid_share, test_share)
+    strata = {key: group[0].calls[0].name if group[0].calls else "" for key, group in groups.items()}
+    taken = deal(strata, valid_share, test_share, seed)
     dealt: Rows = {name: [] for name in SPLITS}
     for key, group in groups.items():
-        dealt[taken.get(key, "train")] += group
+        dealt[taken[key]] += group
     return dealt
+
+
+def deal(strata: Mapping[str, str], valid_share: float, test_share: float, seed: int) -> dict[str, str]:
+    """Key -> split, each stratum dealt by itself. `strata`: key -> its stratum."""
+    keys_of: dict[str, list[str]] = {}
+    for key, stratum in strata.items():
+        keys_of.setdefault(stratum, []).append(key)
+    draws = {key: _draw(key, seed) for key in strata}
+    taken: dict[str, str] = {}
+    for keys in keys_of.values():
+        taken |= _deal(sorted(keys, key=draws.__getitem__), draws, valid_share, test_share)
+    _fill_empty(sorted(strata, key=draws.__getitem__), taken, valid_share, test_share)
+    return {key: taken.get(key, "train") for key in strata}
 
 
 def _deal(keys: list[str], draws: Mapping[str, float], valid_share: float, test_share: float) -> dict[str, str]:

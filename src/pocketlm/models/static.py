@@ -1,0 +1,38 @@
+"""Static embeddings of texts: the mean of word vectors, 256 numbers a text, milliseconds for thousands of texts.
+
+The vectors are WordLlama's, which come inside its package: nothing is fetched.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from pocketlm.core.errors import EnvironmentLacks
+
+
+class StaticEmbedder:
+    """Texts -> unit vectors (n, 256) in float32."""
+
+    def __init__(self) -> None:
+        """Raises EnvironmentLacks: the package is not installed."""
+        self._model = _load()
+
+    def encode(self, texts: Sequence[str], **_: Any) -> Any:
+        """Unit vectors of texts; a text without a known word is all zeros. Also the interface of semhash's encoders."""
+        import numpy as np
+
+        vectors = self._model.embed(list(texts), norm=False)
+        return vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-9)
+
+
+@lru_cache(maxsize=1)
+def _load() -> Any:
+    try:
+        import wordllama
+    except ImportError:
+        raise EnvironmentLacks("static embeddings need wordllama: pip install 'pocketlm[data]'") from None
+    # Its own folder as its cache: there it finds the tokenizer it came with, which it otherwise would fetch.
+    return wordllama.WordLlama.load(cache_dir=Path(wordllama.__file__).parent, disable_download=True)

@@ -1,0 +1,29 @@
+"""Counting tokens of many texts, without loading what would train or answer."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from pocketlm.core.errors import InputError
+
+
+def token_counter(folder: Path) -> Callable[[Sequence[str]], list[int]]:
+    """A function from texts to their numbers of tokens, by a model folder's tokenizer.json.
+
+    Raises:
+        InputError: the folder has none.
+    """
+    from tokenizers import Tokenizer
+
+    file = Path(folder) / "tokenizer.json"
+    if not file.is_file():
+        raise InputError(f"{folder}: has no tokenizer.json; choose another base, or --base none to count no tokens")
+    tokenizer = Tokenizer.from_file(str(file))
+    tokenizer.no_truncation()
+    tokenizer.no_padding()
+
+    def count(texts: Sequence[str]) -> list[int]:
+        return [len(one.ids) for one in tokenizer.encode_batch_fast(list(texts), add_special_tokens=False)]
+
+    return count
