@@ -54,8 +54,7 @@ def import_(
         if one.rejected:
             why, count = one.reasons.most_common(1)[0]
             lines.append(f"  {one.rejected:,} left out, see {out / 'rejected' / one.file}; most often ({count}): {why}")
-    values = [{**one.__dict__, "reasons": dict(one.reasons)} for one in done]
-    output(as_json, {"out": str(out), "files": values}, "\n".join([*lines, f"Next: pocketlm data check {out}"]))
+    output(as_json, {"out": str(out), "files": [one.to_json() for one in done]}, "\n".join([*lines, f"Next: pocketlm data check {out}"]))
 
 
 @app.command()

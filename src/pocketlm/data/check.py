@@ -10,8 +10,8 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from pocketlm.core.progress import progress
-from pocketlm.data.checks import CHECKS, Finding, language_mix, shown
-from pocketlm.data.gather import Gathered
+from pocketlm.data.checks import CHECKS, Finding, language_mix
+from pocketlm.data.gather import Gathered, shown
 from pocketlm.data.shapes import Example
 
 CountTokens = Callable[[Sequence[str]], list[int]]

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from itertools import chain, islice
 from pathlib import Path
 from typing import IO, Any
@@ -40,6 +40,10 @@ class Imported:
     rows: int = 0
     rejected: int = 0
     reasons: Counter[str] = field(default_factory=Counter)
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain values for a manifest or a script."""
+        return {**self.__dict__, "reasons": dict(self.reasons)}
 
 
 @dataclass(frozen=True)
@@ -179,5 +183,5 @@ def _add_tools(path: Path, found: Sequence[Tool]) -> None:
 
 def _write_manifest(out: Path, results: Sequence[Imported]) -> None:
     before: dict[str, Any] = read_manifest(out) if (out / MANIFEST).is_file() else {}
-    files = {**before.get("files", {}), **{one.file: asdict(one) for one in results if one.file}}
+    files = {**before.get("files", {}), **{one.file: one.to_json() for one in results if one.file}}
     write_manifest(out, {"kind": KIND, "files": files})

@@ -30,7 +30,8 @@ TASKS = ("call", "instruct", "classify", "extract", "embed", "translate", "compl
 TEXT = ("text", "query", "utterance", "sentence", "request")  # names of what a person said
 LABEL = ("label", "labels", "category", "class", "sentiment")
 LONG_TEXT = ("document", "dialogue", "article")
-NOTHING = (None, "", {}, [])
+ABOUT = ("id", "title", "date", "tags", "folder")  # of a note
+NOTHING: tuple[Any, ...] = (None, "", {}, [])
 
 
 @dataclass(frozen=True)
@@ -98,7 +99,9 @@ def read_shape(shape: Shape, item: Item) -> list[Row]:
         raise BadRow(f"expected an object with keys, got {item.value!r:.60}")
     try:
         return list(shape.read(item.value, item.file))
-    except (KeyError, TypeError, AttributeError) as error:
+    except BadRow:
+        raise
+    except (KeyError, TypeError, AttributeError, ValueError, IndexError) as error:
         raise BadRow(f"does not fit {shape.name} {shape.layout} ({error})") from None
 
 
@@ -189,7 +192,7 @@ def _bfcl(row: Row, file: Path) -> Iterator[Row]:
     turns = row["question"][0]
     functions = row["function"] if isinstance(row["function"], list) else [row["function"]]
     calls = []
-    for call in answers.get(row.get("id"), []):
+    for call in answers.get(str(row.get("id")), []):
         for name, arguments in call.items():
             given = {key: values[0] for key, values in arguments.items() if "" not in values}
             calls.append({"name": name, "arguments": {key: _first_of(value) for key, value in given.items()}})
@@ -295,7 +298,7 @@ def _classify(row: Row, file: Path) -> Iterator[Row]:
 
 def _conll(row: Row, file: Path) -> Iterator[Row]:
     """Tokens with tags (B-person, I-person, O) as text with the places of its entities."""
-    text, entities = "", []
+    text, entities = "", []  # type: str, list[Row]
     for token, tag in zip(row["tokens"], row["tags"], strict=True):
         start = len(text) + bool(text)
         text = f"{text} {token}" if text else token
@@ -364,12 +367,9 @@ def _last_text(value: Any) -> str:
     return found
 
 
-def _note(row: Row, file: Path) -> Iterator[Row]:
-    yield {"text": _text(row, "content"), **{key: row[key] for key in ("id", "title", "date", "tags") if key in row}}
-
-
 def _complete(row: Row, file: Path) -> Iterator[Row]:
-    yield {"text": _text(row, "text")}
+    """A plain text; what tells a note from others stays beside it."""
+    yield {"text": _text(row, "text", "content"), **{key: row[key] for key in ABOUT if key in row}}
 
 
 PAIRS = (
@@ -401,7 +401,7 @@ SHAPES: tuple[Shape, ...] = (
     Shape("pair", "embed", "{sentence1, sentence2, score}", lambda r: any(a in r and b in r for a, b in PAIRS), _scored_pair),
     Shape("translation", "translate", "{source, target}, {translation}, or two files", lambda r: isinstance(r.get("translation"), dict) or {"source", "target"} <= r.keys(), _translation),
     Shape("label", "classify", "{text, label}", lambda r: _any(r, LABEL) is not None and _any(r, TEXT) is not None, _classify),
-    Shape("notes", "complete", "{id, content, date}, or Markdown files", _has("content"), _note),
+    Shape("notes", "complete", "{id, content, date}, or Markdown files", _has("content"), _complete),
     Shape("text", "complete", "{text}, or plain text", _has("text"), _complete),
 )  # fmt: skip
 

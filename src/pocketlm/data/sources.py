@@ -13,6 +13,7 @@ import io
 import json
 import re
 import sys
+import zlib
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -136,8 +137,12 @@ def container_of(file: Path) -> str | None:
 def open_bytes(file: Path) -> Iterator[IO[bytes]]:
     """A file's bytes, unpacked."""
     if file.suffix.lower() == ".zst":
-        with _zstandard().open(file, "rb") as packed:
-            yield packed
+        zstandard = _zstandard()
+        try:
+            with file.open("rb") as packed:
+                yield io.BufferedReader(zstandard.ZstdDecompressor().stream_reader(packed))
+        except zstandard.ZstdError as error:
+            raise OSError(str(error)) from None
     elif file.suffix.lower() == ".gz":
         with gzip.open(file, "rb") as unpacked:
             yield unpacked  # type: ignore[misc]
@@ -204,7 +209,7 @@ def _readable(file: Path) -> Iterator[None]:
     """Turn what goes wrong while unpacking into a sentence."""
     try:
         yield
-    except (EOFError, gzip.BadGzipFile, OSError) as error:
+    except (EOFError, OSError, zlib.error) as error:
         if file.suffix.lower() in PACKED:
             raise InputError(f"{file}: cannot be unpacked ({error}); pack it again or give the unpacked file") from None
         raise
@@ -415,7 +420,7 @@ def _table(file: Path, columns: Sequence[str]) -> Iterator[Item]:
     with _readable(file), open_bytes(file) as data:
         text = io.TextIOWrapper(data, encoding="utf-8-sig", errors="replace", newline="")
         lines = csv.reader(text, **_dialect(file))
-        names = list(columns) or next(lines, None)
+        names = list(columns) or next(lines, [])
         if not names:
             raise InputError(f"{file}: the file is empty; its first line must name the columns")
         for cells in lines:

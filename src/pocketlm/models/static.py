@@ -20,11 +20,11 @@ class StaticEmbedder:
         """Raises EnvironmentLacks: the package is not installed."""
         self._model = _load()
 
-    def encode(self, texts: Sequence[str], **_: Any) -> Any:
+    def encode(self, inputs: Sequence[Any], **_: Any) -> Any:
         """Unit vectors of texts; a text without a known word is all zeros. Also the interface of semhash's encoders."""
         import numpy as np
 
-        vectors = self._model.embed(list(texts), norm=False)
+        vectors = self._model.embed(list(inputs), norm=False)
         return vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-9)
 
 
