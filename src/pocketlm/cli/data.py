@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from pocketlm.cli.common import Json, be_quiet, output
+from pocketlm.cli.generate import generate
 from pocketlm.core.errors import EXIT_GATE, InputError
 
 if TYPE_CHECKING:
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from pocketlm.data.gather import Gathered
 
 app = typer.Typer(help="See and mend data before any training.", no_args_is_help=True)
+app.command("generate")(generate)
 
 Source = Annotated[str, typer.Argument(help="A file, a folder, or hf:NAME.")]
 Format = Annotated[str | None, typer.Option("--format", help="The rows' layout, where it is not found out right.")]
@@ -54,7 +56,11 @@ def import_(
         if one.rejected:
             why, count = one.reasons.most_common(1)[0]
             lines.append(f"  {one.rejected:,} left out, see {out / 'rejected' / one.file}; most often ({count}): {why}")
-    output(as_json, {"out": str(out), "files": [one.to_json() for one in done]}, "\n".join([*lines, f"Next: pocketlm data check {out}"]))
+    output(
+        as_json,
+        {"out": str(out), "files": [one.to_json() for one in done]},
+        "\n".join([*lines, f"Next: pocketlm data check {out}"]),
+    )
 
 
 @app.command()

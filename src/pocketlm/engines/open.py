@@ -1,4 +1,4 @@
-"""`open_engine(uri)`: one door to every engine. A new engine is one line in the function below."""
+"""`open_engine(uri)`: one door to every engine, and `open_teacher(uri)` to whatever answers dialogues."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ from pathlib import Path
 
 from pocketlm.core.errors import InputError
 from pocketlm.engines.base import Engine
+from pocketlm.engines.remote import OPENERS, OpenAITeacher
+from pocketlm.engines.teacher import LocalTeacher, Teacher
 
 
 def open_engine(uri: str, *, threads: int | None = None) -> Engine:
@@ -33,3 +35,24 @@ def open_engine(uri: str, *, threads: int | None = None) -> Engine:
     if not (folder / "model").is_dir() and not (folder / "config.json").is_file() and gguf:
         return open_engine(str(gguf), threads=threads)
     return TorchEngine(folder / "model" if (folder / "model" / "config.json").is_file() else folder, uri)
+
+
+def open_teacher(uri: str, *, threads: int | None = None) -> Teacher:
+    """Open what `uri` names as a teacher: `anthropic:MODEL`, `openai:MODEL`, `google:MODEL`,
+    `http://HOST/v1#MODEL` for a server that speaks as OpenAI's, or any engine of this machine.
+
+    Raises:
+        InputError: no model is named, or no such engine. EnvironmentLacks: a package or an API key is missing.
+    """
+    scheme, _, name = uri.partition(":")
+    if scheme in OPENERS:
+        if not name:
+            raise InputError(f"{uri}: name a model, such as {scheme}:MODEL")
+        opened: Teacher = OPENERS[scheme](uri, name)
+        return opened
+    if scheme in ("http", "https"):
+        base, _, model = uri.partition("#")
+        if not model:
+            raise InputError(f"{uri}: name a model after a #, such as {uri}#MODEL")
+        return OpenAITeacher(uri, model, base)
+    return LocalTeacher(open_engine(uri, threads=threads))
