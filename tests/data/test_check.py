@@ -17,7 +17,26 @@ from pocketlm.data.gather import gather
 for package in ("ftfy", "rensa", "phonenumbers", "py3langid"):
     pytest.importorskip(package)
 
-WORDS = "amber birch cedar dune ember fjord grove haven inlet jetty knoll lagoon marsh north oasis plain quarry ridge".split()
+WORDS = [
+    "amber",
+    "birch",
+    "cedar",
+    "dune",
+    "ember",
+    "fjord",
+    "grove",
+    "haven",
+    "inlet",
+    "jetty",
+    "knoll",
+    "lagoon",
+    "marsh",
+    "north",
+    "oasis",
+    "plain",
+    "quarry",
+    "ridge",
+]
 TOOLS = [{"name": "play", "parameters": {
     "type": "object", "properties": {"what": {"type": "string"}, "n": {"type": "integer"}}, "required": ["what"],
 }}]  # fmt: skip
@@ -156,13 +175,21 @@ def test_pairs(checked: Callable[..., Checked]) -> None:
 
 def test_translations(checked: Callable[..., Checked]) -> None:
     rows: list[dict[str, Any]] = [{"source": text, "target": f"das {text} da"} for text in texts(250)]
-    result = checked([*rows, {"source": "same", "target": "same"}, {"source": "a b c d e f g h" * 9, "target": "short"}])
+    result = checked(
+        [*rows, {"source": "same", "target": "same"}, {"source": "a b c d e f g h" * 9, "target": "short"}]
+    )
     assert finding(result, "same sides").count == 1 and finding(result, "lengths differ").count == 1
 
 
 def test_entities_that_are_not_where_they_should_be(checked: Callable[..., Checked]) -> None:
     rows: list[dict[str, Any]] = [{"text": text, "entities": []} for text in texts(250)]
-    assert finding(checked([*rows, {"text": "in Rome", "entities": [{"type": "x", "text": "Rome", "start": 2, "end": 6}]}]), "spans").count == 1
+    assert (
+        finding(
+            checked([*rows, {"text": "in Rome", "entities": [{"type": "x", "text": "Rome", "start": 2, "end": 6}]}]),
+            "spans",
+        ).count
+        == 1
+    )
 
 
 def test_few_rows_and_other_files(checked: Callable[..., Checked], tmp_path: Path) -> None:

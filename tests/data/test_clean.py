@@ -91,7 +91,9 @@ def test_every_mend_has_a_case() -> None:
 
 
 def test_lines_that_do_not_change_keep_their_bytes(tmp_path: Path) -> None:
-    odd = b'\xef\xbb\xbf{ "label":"x",  "text":"\\u00e9" }\r\n\n{"text": "b", "label": "x"}\n{"text": "b", "label": "x"}'
+    odd = (
+        b'\xef\xbb\xbf{ "label":"x",  "text":"\\u00e9" }\r\n\n{"text": "b", "label": "x"}\n{"text": "b", "label": "x"}'
+    )
     (tmp_path / "a.jsonl").write_bytes(odd)
     apply(clean(tmp_path), tmp_path)
     first, second = (tmp_path / "a.jsonl").read_bytes().splitlines()
@@ -99,7 +101,9 @@ def test_lines_that_do_not_change_keep_their_bytes(tmp_path: Path) -> None:
 
 
 def test_a_json_list_stays_a_list(tmp_path: Path) -> None:
-    (tmp_path / "a.json").write_text(json.dumps([{"text": "a", "label": "x"}] * 2 + [{"text": "b", "label": "x"}], indent=2))
+    (tmp_path / "a.json").write_text(
+        json.dumps([{"text": "a", "label": "x"}] * 2 + [{"text": "b", "label": "x"}], indent=2)
+    )
     apply(clean(tmp_path), tmp_path)
     assert json.loads((tmp_path / "a.json").read_text()) == [{"text": "a", "label": "x"}, {"text": "b", "label": "x"}]
     assert clean(tmp_path).edits == []
@@ -140,7 +144,10 @@ def test_bad_input(name: str, text: str, mends: list[str], sentence: str, tmp_pa
 
 
 def test_the_edits_read_like_a_diff(tmp_path: Path) -> None:
-    write(tmp_path / "a.jsonl", [{"text": "cafÃ©", "label": "x"}, {"text": "b", "label": "x"}, {"text": "b", "label": "x"}])
+    write(
+        tmp_path / "a.jsonl",
+        [{"text": "cafÃ©", "label": "x"}, {"text": "b", "label": "x"}, {"text": "b", "label": "x"}],
+    )
     lines = "\n".join(edits_of(clean(tmp_path).edits, 5))
     assert "cafÃ©" in lines and "café" in lines and "(exact copy of" in lines and "a.jsonl:3" in lines
 

@@ -27,7 +27,9 @@ def read(path: Path) -> list[Any]:
 
 
 def test_rejects_are_kept_with_their_reasons(tmp_path: Path) -> None:
-    source = write(tmp_path / "a.jsonl", [{"text": "x", "label": "l"}, {"text": 5, "label": "l"}, {"text": "y", "label": "m"}])
+    source = write(
+        tmp_path / "a.jsonl", [{"text": "x", "label": "l"}, {"text": 5, "label": "l"}, {"text": "y", "label": "m"}]
+    )
     with source.open("a") as out:
         out.write("not json\n")
     (result,) = import_rows(source, tmp_path / "out")
@@ -81,7 +83,9 @@ def test_memory_does_not_grow_with_the_rows(tmp_path: Path) -> None:
             "import_rows(sys.argv[1], Path(sys.argv[2]));"
             "print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)"
         )
-        out = subprocess.run([sys.executable, "-c", code, path, tmp_path / "out"], capture_output=True, text=True, check=True)
+        out = subprocess.run(
+            [sys.executable, "-c", code, path, tmp_path / "out"], capture_output=True, text=True, check=True
+        )
         return float(out.stdout)
 
     for ending in ("jsonl", "json"):

@@ -145,7 +145,7 @@ def test_a_call_anywhere_makes_a_file_of_dialogues_calls() -> None:
         ("label", {"text": 3, "label": "x"}, '"text" must be text, got 3'),
         ("messages", {"messages": [SAY, ASK]}, "turn 1: the assistant speaks first"),
         ("messages", {"messages": [ASK]}, "no assistant turn to learn from"),
-        ("pair", {"a": "x", "b": "y", "score": "high"}, '"score" must be a number, got \'high\''),
+        ("pair", {"a": "x", "b": "y", "score": "high"}, "\"score\" must be a number, got 'high'"),
         ("conll", {"tokens": ["a"], "tags": []}, "does not fit"),
         ("preference", {"prompt": "a", "chosen": None, "rejected": "b"}, "chosen and rejected must be text"),
         ("squad", {"paragraphs": [{"qas": [{}]}]}, "does not fit squad"),

@@ -40,7 +40,24 @@ def test_by_label_every_label_is_in_every_split(tmp_path: Path) -> None:
 
 def test_no_twin_crosses_by_near(tmp_path: Path) -> None:
     pytest.importorskip("rensa")
-    words = "amber birch cedar dune ember fjord grove haven inlet jetty knoll lagoon marsh north oasis plain".split()
+    words = [
+        "amber",
+        "birch",
+        "cedar",
+        "dune",
+        "ember",
+        "fjord",
+        "grove",
+        "haven",
+        "inlet",
+        "jetty",
+        "knoll",
+        "lagoon",
+        "marsh",
+        "north",
+        "oasis",
+        "plain",
+    ]
     some = [
         {"text": f"{a} and {b} stand by the {c} {end}".strip(), "label": "x", "of": f"{a}{b}"}
         for a, b, c in zip(words, words[3:] + words[:3], words[7:] + words[:7], strict=True)

@@ -81,7 +81,9 @@ def test_failures_are_told_apart(
 
 
 @pytest.mark.parametrize("name", TEACHERS)
-def test_a_server_that_is_not_there_cost_nothing(name: str, server: TeacherServer, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_server_that_is_not_there_cost_nothing(
+    name: str, server: TeacherServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
     pytest.importorskip(TEACHERS[name][0])
     for variable, path in (("OPENAI_BASE_URL", "/v1"), ("ANTHROPIC_BASE_URL", ""), ("GOOGLE_GEMINI_BASE_URL", "")):
         monkeypatch.setenv(variable, f"http://127.0.0.1:9{path}")
@@ -123,7 +125,11 @@ def test_an_engine_of_this_machine_teaches(tiny_llama: Path) -> None:
 
 
 def test_waiting_times() -> None:
-    assert _retry_after({"retry-after": "2.5"}) == 2.5 and _retry_after({}) is None and _retry_after({"retry-after": "x"}) is None
+    assert (
+        _retry_after({"retry-after": "2.5"}) == 2.5
+        and _retry_after({}) is None
+        and _retry_after({"retry-after": "x"}) is None
+    )
     assert _retry_after({"retry-after": "Wed, 21 Oct 2015 07:28:00 GMT"}) == 0
 
 

@@ -22,7 +22,7 @@ from typing import Any
 from pocketlm.core.errors import InputError, PocketError
 from pocketlm.core.files import dump_compact, write_json, write_jsonl
 from pocketlm.core.manifest import write_manifest
-from pocketlm.data.asking import Ask, Asked, ask_all
+from pocketlm.data.asking import FIRST_WAIT_S, Ask, Asked, ask_all
 from pocketlm.data.budget import Budget, Price, Prices
 from pocketlm.data.choose import CHOICES, Answer, choose, judge_prompt
 from pocketlm.data.formats import BadRow
@@ -161,6 +161,7 @@ class Generation:
         *,
         concurrency: int = 4,
         per_minute: int | None = None,
+        first_wait_s: float = FIRST_WAIT_S,
     ) -> tuple[Asked, float]:
         """Ask what the ledger lacks; returns how it went and what is spent in all."""
         uris = dict.fromkeys([*self.order.teachers, *([self.judge] if self.judge else [])])
@@ -171,7 +172,7 @@ class Generation:
             for uri in uris:
                 opened[uri] = open_teacher(uri)
             at_once = concurrency if any(teacher.host for teacher in opened.values()) else 1
-            rules: dict[str, Any] = {"concurrency": at_once, "per_minute": per_minute}
+            rules: dict[str, Any] = {"concurrency": at_once, "per_minute": per_minute, "first_wait_s": first_wait_s}
             first = [ask for question in self.questions for ask in question.asks]
             done = ask_all(first, opened, prices, self.ledger, money, **rules)
             if self.judge and not done.unasked:

@@ -202,7 +202,7 @@ def _json(text: str) -> Any:
     for found in re.finditer(r"[\[{]", text):
         try:
             return DECODER.raw_decode(text, found.start())[0]
-        except ValueError:
+        except (ValueError, RecursionError):
             continue
     raise Rejected("no JSON in it")
 
