@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from pocketlm.core.errors import Problems
+from pocketlm.core.extras import need
 from pocketlm.data.gather import Fault, Gathered, shown
 from pocketlm.data.infer_tools import without_format
 from pocketlm.data.near import NearIndex
@@ -103,8 +104,7 @@ def repeated_answers(data: Gathered) -> Iterator[Finding]:
 
 def broken_encoding(data: Gathered) -> Iterator[Finding]:
     """Text read in the wrong encoding, control codes, replacement marks, half characters."""
-    from ftfy.badness import is_bad
-
+    is_bad = need("ftfy.badness", "finding broken characters", "data").is_bad
     found = [e for e in data.examples if any(CONTROL.search(t) or is_bad(t) for t in (e.text, e.answer))]
     if found:
         says = 'rows hold broken characters, such as "cafÃ©" for "café", control codes or replacement marks'
@@ -339,9 +339,8 @@ def languages(data: Gathered) -> Iterator[Finding]:
 
 def language_mix(data: Gathered) -> dict[str, list[Example]]:
     """Language -> rows in it, among a sample of rows long enough to tell it for sure."""
-    from py3langid.langid import MODEL_DIR, MODEL_FILE, LanguageIdentifier
-
-    identify = LanguageIdentifier.from_modelpath(MODEL_DIR / MODEL_FILE, norm_probs=True)
+    langid = need("py3langid.langid", "telling languages", "data")
+    identify = langid.LanguageIdentifier.from_modelpath(langid.MODEL_DIR / langid.MODEL_FILE, norm_probs=True)
     long = [e for e in data.examples if sum(map(str.isalpha, _key(e)[:400])) >= LANGUAGE_LETTERS]
     step = max(1, len(long) // LANGUAGE_ROWS)
     found: dict[str, list[Example]] = defaultdict(list)
@@ -412,9 +411,8 @@ def _reasons(faults: Sequence[Fault]) -> str:
 
 
 def _around_bad(text: str) -> str:
-    from ftfy.badness import BADNESS_RE
-
-    found = CONTROL.search(text) or BADNESS_RE.search(text)
+    badness = need("ftfy.badness", "finding broken characters", "data")
+    found = CONTROL.search(text) or badness.BADNESS_RE.search(text)
     start = max(0, found.start() - 40) if found else 0
     return CONTROL.sub("\ufffd", text[start : start + 100])
 

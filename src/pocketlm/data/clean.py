@@ -13,7 +13,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from pocketlm.core.errors import EnvironmentLacks, InputError
+from pocketlm.core.errors import InputError
+from pocketlm.core.extras import need
 from pocketlm.core.files import atomic_dir, atomic_path, dump_compact, read_json, sha256_file, write_json
 from pocketlm.data.checks import CONTROL, NEAR, ONE_ANSWER, is_no_value, own_tools
 from pocketlm.data.formats import BadRow
@@ -254,15 +255,14 @@ def _difference(before: str, after: str, around: int = 30) -> tuple[str, str]:
 
 
 def _encoding(work: _Cleaning) -> None:
-    from ftfy import TextFixerConfig, fix_text
-
+    ftfy = need("ftfy", "mending broken characters", "data")
     # Only what is broken: quotes, widths and HTML entities may be meant.
-    config = TextFixerConfig(
+    config = ftfy.TextFixerConfig(
         unescape_html=False, uncurl_quotes=False, fix_latin_ligatures=False, fix_character_width=False, explain=False
     )
 
     def mend(text: str) -> str:
-        return CONTROL.sub("", fix_text(text, config)) if text else text
+        return CONTROL.sub("", ftfy.fix_text(text, config)) if text else text
 
     def mended(row: Row) -> Any:
         value = _each_text(row.item.value, mend)
@@ -391,17 +391,14 @@ def _meaning(work: _Cleaning) -> None:
     """Texts that say the same in other words (semhash over static embeddings), with the same answer."""
     from pocketlm.models.static import StaticEmbedder
 
-    try:
-        from semhash import SemHash
-    except ImportError:
-        raise EnvironmentLacks("copies in meaning need semhash: pip install 'pocketlm[data]'") from None
+    semhash = need("semhash", "finding copies in meaning", "data")
     first: dict[str, Row] = {}
     for row in work.rows:
         if row.examples:
             first.setdefault(row.text, row)
     if not first:
         return
-    result = SemHash.from_records(list(first), model=StaticEmbedder()).self_deduplicate(threshold=MEANING)
+    result = semhash.SemHash.from_records(list(first), model=StaticEmbedder()).self_deduplicate(threshold=MEANING)
     found = {}
     for record in result.filtered:
         twin = record.duplicate_of

@@ -9,7 +9,7 @@ import itertools
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
-from pocketlm.core.errors import EnvironmentLacks
+from pocketlm.core.extras import need
 
 HASHES, BANDS = 120, 24  # finds 99.9 % of the pairs that share 0.8 of their shingles
 LONG = 400  # characters from which a text is cut into pairs of words instead of stretches of letters
@@ -41,7 +41,7 @@ class NearIndex:
 
     def __init__(self, threshold: float = 0.8) -> None:
         """`threshold`: the least share of pieces in common (Jaccard) that makes two texts twins."""
-        rensa = _rensa()
+        rensa = need("rensa", "finding near duplicates", "data")
         self.threshold = threshold
         self.texts: list[str] = []
         self._sketch = rensa.RMinHash
@@ -102,11 +102,3 @@ def _batches(texts: Iterable[str], size: int) -> Iterator[list[str]]:
             some = []
     if some:
         yield some
-
-
-def _rensa() -> Any:
-    try:
-        import rensa
-    except ImportError:
-        raise EnvironmentLacks("near duplicates need rensa: pip install 'pocketlm[data]'") from None
-    return rensa

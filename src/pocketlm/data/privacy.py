@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from pocketlm.core.errors import EnvironmentLacks
+from pocketlm.core.extras import need
 
 SECRETS = {"secret", "private key"}
 EMAIL = re.compile(r"(?<![\w.+-])[\w.+-]{1,64}@(?:[A-Za-z0-9-]+\.)+[A-Za-z]{2,24}(?![\w-])")
@@ -96,12 +96,9 @@ def _candidates(text: str) -> Iterator[Personal]:
 
 def _phones(text: str) -> Iterator[Personal]:
     """Numbers that a phone could call: international ones, and those valid where most of such data is from."""
-    try:
-        from phonenumbers import Leniency, PhoneNumberMatcher
-    except ImportError:
-        raise EnvironmentLacks("finding phone numbers needs phonenumbers: pip install 'pocketlm[data]'") from None
+    library = need("phonenumbers", "finding phone numbers", "data")
     for region in (None, "US", "GB"):
-        for match in PhoneNumberMatcher(text, region, leniency=Leniency.VALID, max_tries=20):
+        for match in library.PhoneNumberMatcher(text, region, leniency=library.Leniency.VALID, max_tries=20):
             yield Personal("phone", match.start, match.end)
 
 

@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from pocketlm.core.errors import EnvironmentLacks, InputError
+from pocketlm.core.extras import need
 from pocketlm.data.markdown import read_note
 
 PACKED = (".gz", ".zst")
@@ -137,7 +138,7 @@ def container_of(file: Path) -> str | None:
 def open_bytes(file: Path) -> Iterator[IO[bytes]]:
     """A file's bytes, unpacked."""
     if file.suffix.lower() == ".zst":
-        zstandard = _zstandard()
+        zstandard = need("zstandard", f"reading {file}", "data")
         try:
             with file.open("rb") as packed:
                 yield io.BufferedReader(zstandard.ZstdDecompressor().stream_reader(packed))
@@ -439,18 +440,15 @@ def _dialect(file: Path) -> dict[str, Any]:
 
 
 def _parquet(file: Path) -> Iterator[Item]:
-    try:
-        from pyarrow import ArrowException
-        from pyarrow.parquet import ParquetFile
-    except ImportError:
-        raise EnvironmentLacks(f"{file}: Parquet needs pyarrow: pip install 'pocketlm[data]'") from None
+    arrow = need("pyarrow", f"reading {file}", "data")
+    parquet = need("pyarrow.parquet", f"reading {file}", "data")
     try:
         number = 0
-        for batch in ParquetFile(file).iter_batches(batch_size=1024):
+        for batch in parquet.ParquetFile(file).iter_batches(batch_size=1024):
             for value in batch.to_pylist():
                 number += 1
                 yield Item(file, number, value)
-    except ArrowException as error:
+    except arrow.ArrowException as error:
         raise InputError(f"{file}: not a Parquet file ({error})") from None
 
 
@@ -545,27 +543,16 @@ def _places(file: Path) -> Iterator[tuple[str, int]]:
 
 def _hub(path: Path) -> Iterator[Item]:
     """Rows of a data set of the hub: `hf:NAME`, `hf:NAME#SPLIT`, or a local folder that the library can read."""
-    try:
-        from datasets import load_dataset
-    except ImportError:
-        raise EnvironmentLacks(f"{path}: reading the hub needs datasets: pip install 'pocketlm[hub]'") from None
+    datasets = need("datasets", "reading the hub", "hub")
     name, _, split = str(path).removeprefix("hf:").partition("#")
     try:
-        rows = load_dataset(name, split=split or "train", streaming=True)
+        rows = datasets.load_dataset(name, split=split or "train", streaming=True)
     except Exception as error:  # the library raises a dozen kinds, and the network its own
         raise EnvironmentLacks(
             f"{path}: cannot be read from the hub ({error}); check the name and the network"
         ) from None
     for number, value in enumerate(rows, 1):
         yield Item(path, number, dict(value))
-
-
-def _zstandard() -> Any:
-    try:
-        import zstandard
-    except ImportError:
-        raise EnvironmentLacks(".zst files need zstandard: pip install 'pocketlm[data]'") from None
-    return zstandard
 
 
 SUFFIXES = {

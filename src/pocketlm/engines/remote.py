@@ -13,6 +13,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from pocketlm.core.errors import EnvironmentLacks, InputError
+from pocketlm.core.extras import need
 from pocketlm.engines.teacher import Busy, Lost, Reply
 from pocketlm.tasks.template import Message
 
@@ -67,7 +68,7 @@ class OpenAITeacher(_Remote):
 
     def __init__(self, uri: str, model: str, base_url: str | None = None, timeout_s: float = TIMEOUT_S) -> None:
         """`base_url`: of another server; without one OpenAI's, or OPENAI_BASE_URL."""
-        self._library = _library("openai", "openai")
+        self._library = need("openai", "this teacher", "teachers")
         self._own = base_url is None  # newer models of OpenAI's refuse a temperature and the older name of the limit
         key = os.environ.get("OPENAI_API_KEY") or (NO_KEY if base_url else "")
         if not key:
@@ -101,7 +102,7 @@ class AnthropicTeacher(_Remote):
     """Anthropic's models."""
 
     def __init__(self, uri: str, model: str, timeout_s: float = TIMEOUT_S) -> None:
-        self._library = _library("anthropic", "anthropic")
+        self._library = need("anthropic", "this teacher", "teachers")
         if not os.environ.get("ANTHROPIC_API_KEY"):
             raise EnvironmentLacks(f"{uri}: needs your key in the environment variable ANTHROPIC_API_KEY")
         self._client = self._library.Anthropic(max_retries=0, timeout=timeout_s, open_telemetry=False)
@@ -128,7 +129,7 @@ class GoogleTeacher(_Remote):
     """Google's models."""
 
     def __init__(self, uri: str, model: str, timeout_s: float = TIMEOUT_S) -> None:
-        self._genai = _library("google.genai", "google-genai")
+        self._genai = need("google.genai", "this teacher", "teachers", "google-genai")
         key = os.environ.get("GOOGLE_API_KEY") or os.environ.get("GEMINI_API_KEY")
         if not key:
             raise EnvironmentLacks(f"{uri}: needs your key in the environment variable GOOGLE_API_KEY")
@@ -206,15 +207,6 @@ def _retry_after(headers: Mapping[str, str]) -> float | None:
 
 def _host(url: str) -> str:
     return urlsplit(url).netloc
-
-
-def _library(module: str, package: str) -> Any:
-    import importlib
-
-    try:
-        return importlib.import_module(module)
-    except ImportError:
-        raise EnvironmentLacks(f"this teacher needs {package}: pip install 'pocketlm[teachers]'") from None
 
 
 def is_loopback(host: str) -> bool:

@@ -10,7 +10,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from pocketlm.core.errors import EnvironmentLacks
+from pocketlm.core.extras import need
 
 
 class StaticEmbedder:
@@ -30,9 +30,6 @@ class StaticEmbedder:
 
 @lru_cache(maxsize=1)
 def _load() -> Any:
-    try:
-        import wordllama
-    except ImportError:
-        raise EnvironmentLacks("static embeddings need wordllama: pip install 'pocketlm[data]'") from None
+    wordllama = need("wordllama", "embedding texts", "data")
     # Its own folder as its cache: there it finds the tokenizer it came with, which it otherwise would fetch.
     return wordllama.WordLlama.load(cache_dir=Path(wordllama.__file__).parent, disable_download=True)
