@@ -76,8 +76,14 @@ def main() -> None:
     spam = run(CHECK, arguments.data / "classification" / "sms_spam")
     metrics["sms_spam_copies"] = spam[4]["exact copies"]
     print(f"sms_spam: {metrics['sms_spam_copies']} exact copies found (403 are known), {spam[2]:.1f} s")
-    commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], cwd=REPO, capture_output=True, text=True, check=False)
-    about = {"date": str(date.today()), "commit": commit.stdout.strip(), "machine": f"{platform.machine()}, {os.cpu_count()} cores"}
+    commit = subprocess.run(
+        ["git", "rev-parse", "--short", "HEAD"], cwd=REPO, capture_output=True, text=True, check=False
+    )
+    about = {
+        "date": str(date.today()),
+        "commit": commit.stdout.strip(),
+        "machine": f"{platform.machine()}, {os.cpu_count()} cores",
+    }
     write_json(arguments.json, {"metrics": metrics, **about})
 
 
@@ -96,7 +102,9 @@ def import_figures(data: Path, folder: Path, count: int) -> dict[str, float]:
         rows_read, seconds, peak = map(float, run_text(IMPORT, source, folder / f"out-{name}").split())
         assert rows_read == count, (rows_read, count)
         found |= {f"import_{name}_rows_per_s": round(count / seconds), f"import_{name}_peak_mb": round(peak, 1)}
-        print(f"import, {count:,} rows of {name} ({source.stat().st_size / 1e6:.0f} MB): {seconds:.1f} s, peak {peak:.0f} MB")
+        print(
+            f"import, {count:,} rows of {name} ({source.stat().st_size / 1e6:.0f} MB): {seconds:.1f} s, peak {peak:.0f} MB"
+        )
     try:
         peer = run_text(PEER, lines, folder / "peer")
     except subprocess.CalledProcessError:

@@ -45,6 +45,8 @@ def _project(base: Path) -> None:
         for b in WORDS
     ]
     (folder / "data" / "raw" / "rows.jsonl").write_text("".join(json.dumps(row) + "\n" for row in [*rows, rows[0]]))
-    notes = [{"id": str(n), "content": f"Met {word} at the harbour.", "date": "2026-01-01"} for n, word in enumerate(WORDS)]
+    notes = [
+        {"id": str(n), "content": f"Met {word} at the harbour.", "date": "2026-01-01"} for n, word in enumerate(WORDS)
+    ]
     Path("notes.json").write_text(json.dumps(notes))
     Path("faq.csv").write_text("question,topic\n" + "".join(f"where is the {word}?,{word}\n" for word in WORDS))

@@ -150,6 +150,9 @@ def test_a_faulty_item_is_told_and_the_others_are_read(name: str, data: bytes, s
     ],
 )
 def test_a_useless_file(name: str, data: bytes, sentence: str, tmp_path: Path) -> None:
+    for ending, package in ((".zst", "zstandard"), (".parquet", "pyarrow")):
+        if name.endswith(ending):
+            pytest.importorskip(package)
     (tmp_path / name).write_bytes(data)
     with pytest.raises(InputError, match=sentence):
         list(read_items(tmp_path / name))
@@ -169,3 +172,15 @@ def test_the_hub_is_named_when_its_library_lacks(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setitem(sys.modules, "datasets", None)
     with pytest.raises(EnvironmentLacks, match=r"pip install 'pocketlm\[hub\]'"):
         list(read_items("hf:some/set"))
+
+
+def test_the_hub_library_reads_what_is_local(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("datasets")
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    (tmp_path / "set").mkdir()
+    (tmp_path / "set" / "train.jsonl").write_text(LINES, encoding="utf-8")
+    (tmp_path / "set" / "test.jsonl").write_text(LINES.splitlines()[0] + "\n", encoding="utf-8")
+    assert [item.value for item in read_items(f"hf:{tmp_path / 'set'}")] == ROWS
+    assert [item.value for item in read_items(f"hf:{tmp_path / 'set'}#test")] == ROWS[:1]
+    with pytest.raises(EnvironmentLacks, match="cannot be read from the hub"):
+        list(read_items(f"hf:{tmp_path / 'none'}"))

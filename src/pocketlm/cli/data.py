@@ -13,6 +13,7 @@ from pocketlm.cli.generate import generate
 from pocketlm.core.errors import EXIT_GATE, InputError
 
 if TYPE_CHECKING:
+    from pocketlm.core.config import Config
     from pocketlm.data.check import Checked, CountTokens
     from pocketlm.data.gather import Gathered
 
@@ -20,6 +21,10 @@ app = typer.Typer(help="See and mend data before any training.", no_args_is_help
 app.command("generate")(generate)
 
 Source = Annotated[str, typer.Argument(help="A file, a folder, or hf:NAME.")]
+Rows = Annotated[str, typer.Argument(help="A file, a folder, or hf:NAME; by default the project's raw rows.")]
+Base = Annotated[
+    str | None, typer.Option(help="Measure lengths in this base's tokens; by default the project's; none: do not.")
+]
 Format = Annotated[str | None, typer.Option("--format", help="The rows' layout, where it is not found out right.")]
 Columns = Annotated[
     str, typer.Option(help="Names of a table's columns, where its first line does not name them: text,label.")
@@ -65,16 +70,16 @@ def import_(
 
 @app.command()
 def check(
-    source: Source,
+    source: Rows = "data/raw",
     task: Task = None,
     tools: Tools = None,
     shape: Format = None,
     columns: Columns = "",
     names: Map = [],  # noqa: B006
-    base: Annotated[
-        str, typer.Option(help="Measure lengths in this base's tokens; none: do not.")
-    ] = "starter:smollm2-135m",
-    max_tokens: Annotated[int, typer.Option(help="Longest row that training takes.", min=16)] = 1024,
+    base: Base = None,
+    max_tokens: Annotated[
+        int | None, typer.Option(help="Longest row that training takes; by default the project's.", min=16)
+    ] = None,
     html: Annotated[Path | None, typer.Option(help="Write the report as a web page.")] = None,
     as_json: Json = False,
 ) -> None:
@@ -86,7 +91,8 @@ def check(
     from pocketlm.data.gather import gather
 
     data = gather(source, task=task, tools=tools, shape=shape, columns=_columns(columns), names=_names(names))
-    checked = run_checks(data, count_tokens=_token_counter(base), max_tokens=max_tokens)
+    longest = max_tokens or _project().train.max_tokens
+    checked = run_checks(data, count_tokens=_token_counter(base), max_tokens=longest)
     if html:
         write_text(html, render_check(checked))
     if as_json:
@@ -157,11 +163,9 @@ def split(
 
 @app.command()
 def stats(
-    source: Source,
+    source: Rows = "data/raw",
     task: Task = None,
-    base: Annotated[
-        str, typer.Option(help="Measure lengths in this base's tokens; none: do not.")
-    ] = "starter:smollm2-135m",
+    base: Base = None,
     as_json: Json = False,
 ) -> None:
     """Count rows by split, label and language, and measure their lengths."""
@@ -179,7 +183,7 @@ def stats(
 
 @app.command()
 def sample(
-    source: Source,
+    source: Rows = "data/raw",
     count: Annotated[int, typer.Option("--count", "-n", help="How many rows.", min=1)] = 5,
     task: Task = None,
     label: Annotated[str | None, typer.Option(help="Only rows with this label, or that call this function.")] = None,
@@ -218,10 +222,18 @@ def _names(pairs: Sequence[str]) -> dict[str, str]:
     return {theirs: known for known, _, theirs in (pair.partition("=") for pair in pairs)}
 
 
-def _token_counter(base: str) -> CountTokens | None:
+def _project() -> Config:
+    """The settings of the project we are in, or the defaults."""
+    from pocketlm.core.config import CONFIG_NAME, load_config
+
+    return load_config(Path(".") if Path(CONFIG_NAME).is_file() else None)
+
+
+def _token_counter(base: str | None) -> CountTokens | None:
     """Counts tokens with the base's tokenizer; None when it is not wanted."""
     if base == "none":
         return None
+    base = base or _project().base
     from pocketlm.models.load import resolve_base
     from pocketlm.models.tokens import token_counter
 

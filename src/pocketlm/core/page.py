@@ -50,7 +50,8 @@ code { font: .86em/1.45 ui-monospace, SFMono-Regular, Menlo, Consolas, "DejaVu S
 .raw { stroke: var(--main); stroke-width: 1; opacity: .4; } .smooth { stroke: var(--main); stroke-width: 2.2; }
 .valid { stroke: var(--other); stroke-width: 1.6; stroke-dasharray: 5 4; } .dot { fill: var(--other); }
 .histogram { fill: var(--bar); } mark { background: none; color: var(--good); }
-.findings td small, .findings th small { max-width: none; color: var(--soft); overflow-wrap: anywhere; }
+.findings small { color: var(--soft); overflow-wrap: anywhere; }
+.findings ul { margin: .4rem 0 0; padding-left: 1.1rem; } .findings ul:empty { display: none; }
 .key { color: var(--main); font-weight: 600; } .key.second { color: var(--other); }
 .good { color: var(--good); font-weight: 600; white-space: nowrap; }
 .bad { color: var(--bad); font-weight: 600; white-space: nowrap; }

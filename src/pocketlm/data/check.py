@@ -57,9 +57,8 @@ class Checked:
     def verdict(self) -> str:
         """One sentence for a person."""
         count = Counter(finding.severity for finding in self.findings)
-        if self.ready:
-            return "ready" + (f", {count['warning']} warnings" if count["warning"] else "")
-        return f"look at this first: {count['error']} kinds of errors, {count['warning']} of warnings"
+        found = [f"{count[name]} {name}{'s' if count[name] > 1 else ''}" for name in SEVERITIES[:2] if count[name]]
+        return ", ".join(["ready", *found]) if self.ready else f"look at this first: {', '.join(found)}"
 
     def to_json(self) -> dict[str, Any]:
         """Plain values for a script."""
@@ -160,4 +159,6 @@ def _too_long(examples: Sequence[Example], counts: Sequence[int], limit: int) ->
 
 
 def _with_path(finding: Finding, path: str) -> Finding:
-    return Finding(**{**finding.__dict__, "mend": finding.mend.replace("{path}", path)})
+    """The finding with its mend spelled out, and with places as seen from the path that is checked."""
+    examples = tuple((at.replace(f"{path}/", ""), what.replace(f"{path}/", "")) for at, what in finding.examples)
+    return replace(finding, mend=finding.mend.replace("{path}", path), examples=examples)

@@ -39,13 +39,15 @@ def _findings(findings: list[Finding]) -> str:
     rows = []
     for finding in findings:
         kind, word = MARKS[finding.severity]
-        examples = "<br>".join(f"<small>{page.escape(at)}</small> {page.code(what)}" for at, what in finding.examples)
-        mend = f"<br><small>{page.code(finding.mend)}</small>" if finding.mend else ""
+        mend = f"<br><small>mend: {page.code(finding.mend)}</small>" if finding.mend else ""
+        examples = "".join(
+            f"<li><small>{page.escape(at)}</small> {page.code(what)}</li>" for at, what in finding.examples
+        )
         rows.append(
             f'<tr><td class="{kind}">{word}</td><td class="number">{finding.count:,}</td>'
-            f'<th scope="row">{page.escape(finding.name)}</th><td>{page.escape(finding.says)}{mend}</td><td>{examples}</td></tr>'
+            f"<td><b>{page.escape(finding.name)}</b>: {page.escape(finding.says)}{mend}<ul>{examples}</ul></td></tr>"
         )
-    heads = [*page.heads("", "count"), *page.heads("what", "finding and what mends it", "examples")]
+    heads = [*page.heads(""), *page.heads("count", number=True), *page.heads("finding, examples, and what mends it")]
     return page.section("Findings", page.table("findings", heads, rows) if rows else "Nothing was found.")
 
 

@@ -14,7 +14,7 @@ from typing import Any
 
 from pocketlm.core.errors import Problems
 from pocketlm.core.extras import need
-from pocketlm.data.gather import Fault, Gathered, shown
+from pocketlm.data.gather import Fault, Gathered, difference, shown
 from pocketlm.data.infer_tools import without_format
 from pocketlm.data.near import NearIndex
 from pocketlm.data.privacy import MARK, SECRETS, find_personal, redact
@@ -176,7 +176,7 @@ def conflicting(data: Gathered) -> Iterator[Finding]:
     if found:
         says = "texts are answered in more than one way: no model can learn both"
         examples = tuple(
-            (f"{a.where} and {b.where}", f"{shown(a.text, 50)}: {shown(a.answer, 60)} / {shown(b.answer, 60)}")
+            (a.where, f"{shown(a.text, 60)}: {' / '.join(difference(a.answer, b.answer, most=60))} ({b.where})")
             for a, b, *_ in found[:SHOWN]
         )
         yield Finding("conflicting answers", "error", len(found), says, examples, f"{CLEAN} --only conflicts")

@@ -18,7 +18,7 @@ from pocketlm.core.extras import need
 from pocketlm.core.files import atomic_dir, atomic_path, dump_compact, read_json, sha256_file, write_json
 from pocketlm.data.checks import CONTROL, NEAR, ONE_ANSWER, is_no_value, own_tools
 from pocketlm.data.formats import BadRow
-from pocketlm.data.gather import shown
+from pocketlm.data.gather import difference, shown
 from pocketlm.data.importing import open_source
 from pocketlm.data.near import NearIndex, similarity
 from pocketlm.data.shapes import Example, Shape, read_shape, view
@@ -104,7 +104,7 @@ class _Cleaning:
         """Replace each row's value by what `mend` makes of it."""
         for at, row in enumerate(self.rows):
             if not row.item.problem and (value := mend(row)) != row.item.value:
-                before, after = _difference(dump_compact(row.item.value), dump_compact(value))
+                before, after = difference(dump_compact(row.item.value), dump_compact(value))
                 self.edits.append(Edit(kind, row.item.where, before, after, why))
                 self.rows[at] = _read(replace(row.item, value=value), self.shapes[row.item.file], row.split)
 
@@ -242,13 +242,6 @@ def _says(line: bytes, item: Item) -> bool:
         return bool(item.problem) or json.loads(line.removeprefix(b"\xef\xbb\xbf")) == item.value
     except ValueError:
         return False
-
-
-def _difference(before: str, after: str, around: int = 30) -> tuple[str, str]:
-    """The stretch in which two texts differ, with a little around it."""
-    start = next((at for at, (a, b) in enumerate(zip(before, after, strict=False)) if a != b), 0)
-    start = max(0, start - around)
-    return shown(before[start : start + 100]), shown(after[start : start + 100])
 
 
 # The mends

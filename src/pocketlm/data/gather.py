@@ -120,3 +120,10 @@ def shown(text: str, most: int = 100) -> str:
     """A text in one line of a list."""
     line = re.sub(r"\s+", " ", text).strip()
     return line if len(line) <= most else line[: most - 1] + "…"
+
+
+def difference(before: str, after: str, around: int = 30, most: int = 100) -> tuple[str, str]:
+    """The stretch in which two texts begin to differ, with a little before it."""
+    start = next((at for at, (a, b) in enumerate(zip(before, after, strict=False)) if a != b), 0)
+    start = max(0, start - around)
+    return shown(before[start : start + most]), shown(after[start : start + most])
