@@ -118,8 +118,7 @@ def test_a_planted_fault_is_found(name: str, checked: Callable[..., Checked]) ->
     assert (found.severity, found.count) == (severity, count)
     assert result.ready == (severity != "error")
     if found.examples:
-        line = int(found.examples[0][0].rpartition(":")[2])
-        assert line > 300, found.examples  # where it was planted
+        assert "train.jsonl:30" in str(found.examples[0])  # where it was planted
 
 
 CALLS: dict[str, tuple[str, int, dict[str, Any]]] = {
