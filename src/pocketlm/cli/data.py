@@ -90,9 +90,10 @@ def check(
     from pocketlm.data.check_page import render_check
     from pocketlm.data.gather import gather
 
-    data = gather(source, task=task, tools=tools, shape=shape, columns=_columns(columns), names=_names(names))
-    longest = max_tokens or _project().train.max_tokens
-    checked = run_checks(data, count_tokens=_token_counter(base), max_tokens=longest)
+    config, own = _project(source)
+    data = gather(source, task=task, tools=tools or own, shape=shape, columns=_columns(columns), names=_names(names))
+    longest = max_tokens or config.train.max_tokens
+    checked = run_checks(data, count_tokens=_token_counter(base or config.base), max_tokens=longest)
     if html:
         write_text(html, render_check(checked))
     if as_json:
@@ -128,7 +129,7 @@ def clean(
         output(as_json, {"restored": [str(file) for file in files]}, f"put back: {', '.join(map(str, files))}")
         return
     mends = _listed(only) or [*DEFAULT, *_listed(also)]
-    found = find_edits(path, mends, tools=tools)
+    found = find_edits(path, mends, tools=tools or _project(str(path))[1])
     kept = None if dry_run else apply(found, path)
     lines = [*edits_of(found.edits, show)] or ["nothing to mend"]
     dropped = sum(edit.after is None for edit in found.edits)
@@ -173,6 +174,7 @@ def stats(
     from pocketlm.data.check import describe
     from pocketlm.data.gather import gather
 
+    base = base or _project(source)[0].base
     checked = describe(gather(source, task=task), count_tokens=_token_counter(base))
     output(
         as_json,
@@ -222,18 +224,21 @@ def _names(pairs: Sequence[str]) -> dict[str, str]:
     return {theirs: known for known, _, theirs in (pair.partition("=") for pair in pairs)}
 
 
-def _project() -> Config:
-    """The settings of the project we are in, or the defaults."""
+def _project(source: str) -> tuple[Config, Path | None]:
+    """Settings and tools.json of the project that a path lies in; the defaults, and none, where it is in no project."""
     from pocketlm.core.config import CONFIG_NAME, load_config
 
-    return load_config(Path(".") if Path(CONFIG_NAME).is_file() else None)
+    here = Path(source).resolve()
+    home = next((folder for folder in (here, *here.parents) if (folder / CONFIG_NAME).is_file()), None)
+    config = load_config(home)
+    tools = home / config.tools if home and config.tools else None
+    return config, tools if tools and tools.is_file() else None
 
 
-def _token_counter(base: str | None) -> CountTokens | None:
+def _token_counter(base: str) -> CountTokens | None:
     """Counts tokens with the base's tokenizer; None when it is not wanted."""
     if base == "none":
         return None
-    base = base or _project().base
     from pocketlm.models.load import resolve_base
     from pocketlm.models.tokens import token_counter
 

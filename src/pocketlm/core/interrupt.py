@@ -24,7 +24,7 @@ def interrupts_wait() -> Iterator[Callable[[], bool]]:
         if pressed:
             raise KeyboardInterrupt
         pressed = True
-        say("Stopping after this step; Ctrl-C again stops at once and loses what came since the last checkpoint")
+        say("Stopping after what is under way; Ctrl-C again stops at once and loses that")
 
     if threading.current_thread() is not threading.main_thread():
         yield lambda: False

@@ -19,7 +19,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from pocketlm.core.errors import InputError, PocketError
+from pocketlm.core.errors import InputError
 from pocketlm.core.files import dump_compact, write_json, write_jsonl
 from pocketlm.core.manifest import write_manifest
 from pocketlm.data.asking import FIRST_WAIT_S, Ask, Asked, ask_all
@@ -371,7 +371,7 @@ def _seeds(path: Path, order: Order) -> Iterator[Seed]:
 def _seeds_of(row: dict[str, Any], task: str, where: str) -> Iterator[Seed]:
     if task != "complete":
         if "text" not in row:
-            raise PocketError(f"{where}: only rows with one text can be seeds; this is a dialogue")
+            raise InputError(f"{where}: only rows with one text can be seeds; this is a dialogue")
         plain = {key: value for key, value in row.items() if key != "provenance"}
         yield Seed(where, row["text"], task, plain)
         return
