@@ -20,7 +20,8 @@ Answerer = Callable[[str], str]  # the last message -> the answer
 
 
 class TeacherServer:
-    """`plan`: what happens to the next requests, one each: "429", "500", "slow", "half", "malformed", "refuse", or "ok"."""
+    """`plan`: what happens to the next requests, one each: an HTTP status such as "429", "credit", "elsewhere", "slow", "half",
+    "malformed", "silent", "uncounted", or "ok". `fate`: what happens to requests that hold some text, whenever they come."""
 
     def __init__(self, answer: Answerer, plan: list[str] | None = None, delay: float = 0.0) -> None:
         self.answer = answer
@@ -31,6 +32,8 @@ class TeacherServer:
         self.tokens = [0, 0]
         self.most_at_once = 0
         self.retry_after = "0.05"
+        self.fate: dict[str, str] = {}
+        self.headers: list[dict[str, str]] = []
         self._at_once = 0
         self._lock = threading.Lock()
 
@@ -71,7 +74,9 @@ class _Handler(BaseHTTPRequestHandler):
         key = self.headers.get("Idempotency-Key") or text
         with state._lock:
             state.asked.append({"key": key, "text": text, "path": self.path, "body": body})
-            fate = state.plan.pop(0) if state.plan else "ok"
+            state.headers.append({name.lower(): value for name, value in self.headers.items()})
+            planned = next((fate for part, fate in state.fate.items() if part in text), "")
+            fate = planned or (state.plan.pop(0) if state.plan else "ok")
             state._at_once += 1
             state.most_at_once = max(state.most_at_once, state._at_once)
         try:
@@ -82,17 +87,19 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _serve(self, fate: str, key: str, text: str) -> None:
         state = self.server_state
-        if fate in ("429", "500", "401"):
-            self._send(int(fate), json.dumps({"error": {"message": "planned", "code": int(fate), "status": "X"}}))
+        if fate.isdigit() or fate in ("credit", "elsewhere"):
+            status = int({"credit": "429", "elsewhere": "307"}.get(fate, fate))
+            code = "insufficient_quota" if fate == "credit" else status
+            self._send(status, json.dumps({"error": {"message": "planned", "code": code, "status": "X"}}))
             return
         if fate == "slow":
             time.sleep(3)
         time.sleep(state.delay)
         if select.select([self.connection], [], [], 0)[0]:  # nothing more is to come: readable means closed
             return
-        answer = state.answer(text)
+        answer = "" if fate == "silent" else state.answer(text)
         read, written = len(text) // 4 + 3, len(answer) // 3 + 1
-        payload = json.dumps(_payload(self.path, answer, read, written))
+        payload = json.dumps(_payload(self.path, answer, read, written, fate))
         if fate == "malformed":
             payload = payload[: len(payload) // 2] + "}}"
         with state._lock:
@@ -106,8 +113,10 @@ class _Handler(BaseHTTPRequestHandler):
         self.send_response(status)
         self.send_header("Content-Type", "application/json")
         self.send_header("Content-Length", str(len(data)))
-        if status == 429:
+        if status in (429, 504):
             self.send_header("Retry-After", self.server_state.retry_after)
+        if status == 307:
+            self.send_header("Location", f"{self.server_state.url}/other{self.path}")
         self.end_headers()
         self.wfile.write(data[: len(data) // 2] if cut else data)
         if cut:
@@ -123,16 +132,19 @@ def _last_text(body: dict[str, Any]) -> str:
     return content if isinstance(content, str) else str(content[0]["text"])
 
 
-def _payload(path: str, answer: str, read: int, written: int) -> dict[str, Any]:
+def _payload(path: str, answer: str, read: int, written: int, fate: str) -> dict[str, Any]:
     if path.endswith("/chat/completions"):
-        choice = {"index": 0, "finish_reason": "stop", "message": {"role": "assistant", "content": answer}}
-        usage = {"prompt_tokens": read, "completion_tokens": written, "total_tokens": read + written}
+        choice = {"index": 0, "finish_reason": "stop", "message": {"role": "assistant", "content": answer or None}}
+        usage: Any = {"prompt_tokens": read, "completion_tokens": written, "total_tokens": read + written}
+        usage = None if fate == "uncounted" else usage
         return {"id": "x", "object": "chat.completion", "created": 0, "model": "m", "choices": [choice], "usage": usage}
     if path.endswith("/messages"):
         return {
             "id": "x", "type": "message", "role": "assistant", "model": "m", "stop_reason": "end_turn", "stop_sequence": None,
-            "content": [{"type": "text", "text": answer}], "usage": {"input_tokens": read, "output_tokens": written},
+            "content": [{"type": "text", "text": answer}] if answer else [], "usage": {"input_tokens": read, "output_tokens": written},
         }  # fmt: skip
     candidate = {"content": {"role": "model", "parts": [{"text": answer}]}, "finishReason": "STOP", "index": 0}
     usage = {"promptTokenCount": read, "candidatesTokenCount": written, "totalTokenCount": read + written}
+    if not answer:
+        return {"promptFeedback": {"blockReason": "SAFETY"}, "usageMetadata": usage, "modelVersion": "m"}
     return {"candidates": [candidate], "usageMetadata": usage, "modelVersion": "m"}

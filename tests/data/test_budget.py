@@ -30,6 +30,22 @@ def test_the_cap_holds_whatever_the_threads_do() -> None:
     assert not budget.set_aside(0.02) and Budget(None).set_aside(1e9)
 
 
+def test_it_waits_for_those_under_way_where_only_they_are_in_the_way() -> None:
+    budget = Budget(1.0)
+    assert budget.set_aside(0.9)
+    later = threading.Timer(0.1, lambda: budget.settle(0.9, 0.05))
+    later.start()
+    assert budget.set_aside(0.9)  # 0.05 of the first came true, so there is room
+    budget.settle(0.9, 0.9)
+    assert not budget.set_aside(0.9) and budget.spent == pytest.approx(0.95)
+
+
+@pytest.mark.parametrize("cap", [float("nan"), float("inf"), -1.0])
+def test_no_cap(cap: float) -> None:
+    with pytest.raises(InputError, match="give a number of at least zero"):
+        Budget(cap)
+
+
 def test_worst_case_covers_any_tokenizer() -> None:
     messages = [Message("user", "ünïcödé 🎉" * 50)]
     assert most_tokens(messages) >= len(messages[0].content.encode())
@@ -51,8 +67,9 @@ def test_table(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("text", ["[]", '{"date": "soon", "per_million_tokens": {}}', '{"date": "2026-01-01", "per_million_tokens": {"m": {"in": "x", "out": 1}}}',
-                                  '{"date": "2026-01-01", "per_million_tokens": {"m": {"in": -1, "out": 1}}}'])  # fmt: skip
+                                  '{"date": "2026-01-01", "per_million_tokens": {"m": {"in": -1, "out": 1}}}',
+                                  '{"date": "2026-01-01", "per_million_tokens": {"m": {"in": NaN, "out": 1}}}'])  # fmt: skip
 def test_bad_table(text: str, tmp_path: Path) -> None:
     (tmp_path / "p.json").write_text(text)
-    with pytest.raises(InputError, match=r"p.json: (no price table; write|m has a price below zero)"):
+    with pytest.raises(InputError, match=r"p.json: (no price table; write|the price of m is not a number)"):
         Prices(tmp_path / "p.json")

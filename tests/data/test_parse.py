@@ -93,7 +93,7 @@ CASES: list[tuple[str, Any, Seed, list[Any]]] = [
         CALL,
         [
             {"text": "wake me at six, softly", "calls": [{"name": "alarm", "arguments": {"time": "six", "tone": "soft"}}]},
-            "a value that the request does not say",
+            "a value that the request does not say: '06:00'",
             "a call that breaks its schema: alarm: required argument ",
             "a call that breaks its schema: unknown function ",
             "no call",
@@ -120,6 +120,32 @@ CASES: list[tuple[str, Any, Seed, list[Any]]] = [
 @pytest.mark.parametrize(("gives", "answer", "seed", "found"), CASES)
 def test_answer(gives: str, answer: Any, seed: Seed, found: list[Any]) -> None:
     assert made(gives, answer, seed) == found
+
+
+@pytest.mark.parametrize(
+    ("request_", "number", "holds"),
+    [
+        ("wake me at 7", 7, True),
+        ("wake me at seven", 7, True),
+        ("wake me at 7", 8, False),
+        ("wake me at 9 pm", 21, True),
+        ("wake me in half an hour", 30, True),
+        ("wake me in an hour and a half", 90, True),
+        ("two minutes", 120, True),
+        ("three hours please", 180, True),
+        ("at noon", 12, True),
+        ("minus 5 degrees", -5, True),
+        ("make it loud", 80, False),
+        ("wake me", 0, True),
+    ],
+)
+def test_numbers_of_calls_follow_from_the_request(request_: str, number: int, holds: bool) -> None:
+    schema = {"type": "object", "properties": {"n": {"type": "integer"}}}
+    tools = ToolSet.from_openai([{"name": "f", "parameters": schema}], "tools")
+    (one,) = made(
+        "calls", [{"text": request_, "calls": [{"name": "f", "arguments": {"n": number}}]}], Seed("", tools=tools)
+    )
+    assert isinstance(one, dict) == holds, one
 
 
 def test_every_parser_has_cases_of_both_kinds() -> None:

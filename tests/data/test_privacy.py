@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from pocketlm.data.privacy import find_personal, redact, restore
+from pocketlm.data.privacy import find_personal, holds_mark, redact, restore
 
 pytest.importorskip("phonenumbers")
 
@@ -41,6 +41,28 @@ def test_found(text: str, found: list[tuple[str, str]]) -> None:
 @pytest.mark.parametrize("text", NOTHING)
 def test_not_found(text: str) -> None:
     assert find_personal(text) == []
+
+
+@pytest.mark.parametrize(
+    ("text", "masked"),
+    [
+        ("ruf 030 1234567 an", "ruf [PHONE_1] an"),
+        ("06 12 34 56 78", "[PHONE_1]"),
+        ("98765 43210", "[PHONE_1]"),
+        ("on 2026-11-25 at 10:30, 12.11.2026, 1939-1945, 12345678 of them", "on 2026-11-25 at 10:30, 12.11.2026, 1939-1945, 12345678 of them"),
+        ("[EMAIL_1] is not a@b.de", "[EMAIL_1] is not [EMAIL_2]"),
+    ],
+)  # fmt: skip
+def test_on_the_way_out_more_is_masked(text: str, masked: str) -> None:
+    found, marks = redact(text)
+    assert found == masked and restore(found, marks) == text
+
+
+def test_marks_that_were_broken() -> None:
+    assert (
+        holds_mark("write to [email_1]", "") and holds_mark("EMAIL_2", "[EMAIL_1]") and holds_mark("Private_Key_1", "")
+    )
+    assert not holds_mark("[EMAIL_1]", "as [EMAIL_1] says") and not holds_mark("my_email_1x, [NOTE_1]", "")
 
 
 def test_masked_and_put_back() -> None:

@@ -10,15 +10,15 @@ from teacher_server import TeacherServer
 
 from pocketlm.core.errors import EnvironmentLacks, InputError
 from pocketlm.engines.open import open_teacher
-from pocketlm.engines.remote import AnthropicTeacher, GoogleTeacher, OpenAITeacher, _retry_after, is_loopback
-from pocketlm.engines.teacher import Busy, Lost, Reply, Teacher
+from pocketlm.engines.remote import AnthropicTeacher, GoogleTeacher, OpenAITeacher, _retry_after, host_of, is_loopback
+from pocketlm.engines.teacher import Busy, Lost, Refused, Reply, Teacher
 from pocketlm.tasks.template import Message
 
 MESSAGES = (Message("system", "be brief"), Message("user", "say hi"))
 KEYS = ("OPENAI_API_KEY", "ANTHROPIC_API_KEY", "GOOGLE_API_KEY", "GEMINI_API_KEY")
 Open = Callable[[str, float], Teacher]
 TEACHERS: dict[str, tuple[str, Open]] = {
-    "server": ("openai", lambda url, s: OpenAITeacher(f"{url}/v1#m", "m", f"{url}/v1", timeout_s=s)),
+    "server": ("openai", lambda url, s: OpenAITeacher(f"{url}/v1#m", "m", timeout_s=s)),
     "openai": ("openai", lambda url, s: OpenAITeacher("openai:m", "m", timeout_s=s)),
     "anthropic": ("anthropic", lambda url, s: AnthropicTeacher("anthropic:m", "m", timeout_s=s)),
     "google": ("google.genai", lambda url, s: GoogleTeacher("google:m", "m", timeout_s=s)),
@@ -46,7 +46,7 @@ def test_an_answer(name: str, server: TeacherServer) -> None:
     teacher = TEACHERS[name][1](server.url, 5)
     reply = ask(teacher)
     assert reply == Reply("you said say hi", 4, 6, True)
-    assert teacher.host == f"127.0.0.1:{server.port}" and is_loopback(teacher.host)
+    assert teacher.host == host_of(teacher.uri) == f"127.0.0.1:{server.port}" and is_loopback(teacher.host)
     body = server.asked[0]["body"]
     assert "be brief" in str(body) and "50" in str(body)
     if name != "google":  # whose interface has no such key
@@ -59,7 +59,12 @@ def test_an_answer(name: str, server: TeacherServer) -> None:
     [
         ("429", Busy, "429"),
         ("500", Busy, "500"),
+        ("504", Lost, "504"),  # of a gateway, which does not know what the model did
+        ("400", Refused, "refused with 400"),
         ("401", InputError, "check its API key"),
+        ("404", InputError, "check the model's name"),
+        ("credit", InputError, "has no credit left"),
+        ("elsewhere", InputError, "sends us on to http://127.0.0.1"),
         ("slow", Lost, "within 0.5 s"),
         ("half", Lost, ""),
         ("malformed", Lost, ""),
@@ -75,9 +80,54 @@ def test_failures_are_told_apart(
         ask(teacher)
     assert says in str(caught.value)
     assert len(server.asked) == 1  # the library did not try again behind our back
-    if isinstance(caught.value, Busy) and fate == "429":
+    assert type(caught.value) is error
+    if isinstance(caught.value, Busy) and fate in ("429", "504"):
         assert caught.value.after == 0.05
     assert ask(TEACHERS[name][1](server.url, 5)).text == "you said say hi"
+
+
+@pytest.mark.parametrize("name", TEACHERS)
+def test_an_answer_without_text_is_one_and_is_paid_for(name: str, server: TeacherServer) -> None:
+    pytest.importorskip(TEACHERS[name][0])
+    server.plan = ["silent"]
+    assert ask(TEACHERS[name][1](server.url, 5)) == Reply("", 4, 1, True)
+
+
+def test_a_server_that_does_not_count(server: TeacherServer) -> None:
+    pytest.importorskip("openai")
+    server.plan = ["uncounted"]
+    assert ask(TEACHERS["server"][1](server.url, 5)) == Reply("you said say hi", None, None, True)
+
+
+@pytest.mark.parametrize("name", TEACHERS)
+def test_no_proxy_stands_between_us_and_this_machine(
+    name: str, server: TeacherServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip(TEACHERS[name][0])
+    for variable in ("HTTP_PROXY", "http_proxy", "ALL_PROXY"):
+        monkeypatch.setenv(variable, "http://127.0.0.1:9")
+    assert ask(TEACHERS[name][1](server.url, 5)).text == "you said say hi"
+
+
+def test_a_makers_key_goes_to_the_maker_alone(server: TeacherServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("openai")
+    monkeypatch.setenv("OPENAI_API_KEY", "dear")
+    monkeypatch.delenv("TEACHER_API_KEY", raising=False)
+    ask(open_teacher(f"{server.url}/v1#m"))
+    monkeypatch.setenv("TEACHER_API_KEY", "own")
+    ask(open_teacher(f"{server.url}/v1#m"))
+    ask(open_teacher("openai:m"))
+    assert [one["authorization"] for one in server.headers] == ["Bearer none", "Bearer own", "Bearer dear"]
+    assert not any(part in str(server.headers).lower() for part in ("traceparent", "telemetry"))
+    with pytest.raises(InputError, match=r"^host/v1: put no password into an address"):
+        open_teacher("http://me:secret@host/v1#m")
+
+
+def test_google_stays_where_it_was_said_to_go(server: TeacherServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("google.genai")
+    monkeypatch.setenv("GOOGLE_GENAI_USE_VERTEXAI", "true")
+    monkeypatch.setenv("GOOGLE_CLOUD_PROJECT", "p")
+    assert ask(open_teacher("google:m")).text == "you said say hi"
 
 
 @pytest.mark.parametrize("name", TEACHERS)

@@ -6,6 +6,7 @@ whose answer was lost stays counted at its worst case: it may have been charged.
 
 from __future__ import annotations
 
+import math
 import re
 import threading
 from collections.abc import Sequence
@@ -60,8 +61,10 @@ class Prices:
             raise InputError(
                 f'{self.path}: no price table; write {{"date": "2026-01-31", "per_million_tokens": {{"openai:MODEL": {{"in": 1.0, "out": 4.0}}}}}}'
             ) from None
-        if wrong := [name for name, price in self.models.items() if price.read < 0 or price.written < 0]:
-            raise InputError(f"{self.path}: {wrong[0]} has a price below zero")
+        if wrong := [
+            name for name, price in self.models.items() if not (_is_sum(price.read) and _is_sum(price.written))
+        ]:
+            raise InputError(f"{self.path}: the price of {wrong[0]} is not a number of at least zero")
 
     def of(self, uri: str, free: bool) -> Price:
         """The price of a teacher; one of this machine is free unless the table names it.
@@ -96,21 +99,39 @@ class Budget:
     """A cap, what is spent of it, and what is set aside. Safe to use from several threads."""
 
     def __init__(self, cap: float | None, spent: float = 0.0) -> None:
+        """Raises InputError: the cap is no sum of money."""
+        check_cap(cap)
         self.cap = cap
         self.spent = spent
-        self._aside = 0.0
-        self._lock = threading.Lock()
+        self._aside: list[float] = []  # of requests under way
+        self._changed = threading.Condition()
 
     def set_aside(self, worst: float) -> bool:
-        """Reserve the worst case of a request; False where the cap leaves no room for it."""
-        with self._lock:
-            if self.cap is not None and self.spent + self._aside + worst > self.cap + 1e-12:
-                return False
-            self._aside += worst
+        """Reserve the worst case of a request; False where the cap leaves no room for it.
+
+        Most answers cost far less than their worst case, so where only requests under way are in the way, it waits for them.
+        """
+        with self._changed:
+            while self.cap is not None and self.spent + sum(self._aside) + worst > self.cap + 1e-12:
+                if not self._aside:
+                    return False
+                self._changed.wait()
+            self._aside.append(worst)
             return True
 
     def settle(self, worst: float, real: float) -> None:
         """Replace what was set aside by what it came to."""
-        with self._lock:
-            self._aside -= worst
+        with self._changed:
+            self._aside.remove(worst)
             self.spent += real
+            self._changed.notify_all()
+
+
+def check_cap(cap: float | None) -> None:
+    """Raise InputError where a cap is no sum of money."""
+    if cap is not None and not _is_sum(cap):
+        raise InputError(f"--budget {cap}: give a number of at least zero, such as 5.00")
+
+
+def _is_sum(value: float) -> bool:
+    return math.isfinite(value) and value >= 0

@@ -15,26 +15,25 @@ import random
 import re
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from pocketlm.core.errors import InputError
-from pocketlm.core.files import dump_compact, write_json, write_jsonl
-from pocketlm.core.manifest import write_manifest
-from pocketlm.data.asking import FIRST_WAIT_S, Ask, Asked, ask_all
-from pocketlm.data.budget import Budget, Price, Prices
+from pocketlm.core.files import dump_compact, sha256_value, write_json, write_jsonl
+from pocketlm.core.manifest import hash_inputs, write_manifest
+from pocketlm.data.asking import Ask, Asked, Rules, ask_all
+from pocketlm.data.budget import Budget, Price, Prices, most_tokens
 from pocketlm.data.choose import CHOICES, Answer, choose, judge_prompt
 from pocketlm.data.formats import BadRow
 from pocketlm.data.importing import open_source
 from pocketlm.data.ledger import Ledger
 from pocketlm.data.near import NearIndex
-from pocketlm.data.parse import Made, Rejected, Seed, copied_values, parse_answer, task_of
-from pocketlm.data.privacy import redact, restore
+from pocketlm.data.parse import AS_JSON, Made, Rejected, Seed, copied_values, fresh_of, parse_answer, task_of
+from pocketlm.data.privacy import find_personal, holds_mark, redact, restore
 from pocketlm.data.prompts import PromptSet, load_prompts
-from pocketlm.data.shapes import view
 from pocketlm.data.sources import sources
-from pocketlm.engines.remote import is_loopback
+from pocketlm.engines.remote import host_of, is_loopback
 from pocketlm.engines.teacher import Teacher
 from pocketlm.tasks.template import Message
 from pocketlm.tasks.tools import ToolSet
@@ -42,7 +41,8 @@ from pocketlm.tasks.tools import ToolSet
 KIND = "generated"
 PASSAGE = 4000  # characters of a seed; longer ones are cut between paragraphs
 NEAR = 0.8
-MASK = re.compile(r"\[[A-Z_]+_\d+\]")
+TOKEN = 4  # characters of one, about
+JUDGE_TOKENS = 16  # a letter, and what models like to say around it
 
 
 @dataclass(frozen=True)
@@ -72,18 +72,36 @@ class Question:
     marks: dict[str, str]
 
 
-@dataclass(frozen=True)
+@dataclass
 class Estimate:
-    """What asking will take: requests still to ask, tokens and money about and at most, and to which hosts texts go."""
+    """What asking will take, before anything is asked.
 
-    requests: int
-    input_tokens: int
-    output_tokens: int
-    about: float
-    most: float
-    hosts: dict[str, int]
-    first_text: str
-    note: str
+    Attributes:
+        requests: still to ask, judgements among them.
+        about: money, where answers are half as long as they may be; `most`: without retries of lost answers.
+        hosts: other machine -> how many texts go there; `personal`: how many of these hold personal data unmasked.
+        first_text: the first of them, or the first request of all, as it would be sent.
+    """
+
+    requests: int = 0
+    input_tokens: int = 0
+    output_tokens: int = 0
+    about: float = 0.0
+    most: float = 0.0
+    hosts: dict[str, int] = field(default_factory=dict)
+    personal: int = 0
+    first_text: str = ""
+    note: str = ""
+
+    def add(self, price: Price, read: int, most_read: int, max_tokens: int, host: str) -> None:
+        """One more request; `host`: other than this machine, or empty."""
+        self.requests += 1
+        self.input_tokens += read
+        self.output_tokens += max_tokens // 2
+        self.about += price.of(read, max_tokens // 2)
+        self.most += price.of(most_read, max_tokens)
+        if host:
+            self.hosts[host] = self.hosts.get(host, 0) + 1
 
 
 @dataclass
@@ -124,62 +142,74 @@ class Generation:
         if order.choose not in CHOICES:
             raise InputError(f"--choose {order.choose}: choose one of {', '.join(CHOICES)}")
         self.judge = (order.judge or order.teachers[0]) if order.choose == "judge" and len(order.teachers) > 1 else ""
+        self.inputs = [path for path in (seeds, tools, prices) if path and path.is_file()]
         self.questions = list(self._plan(seeds))
 
     def price_of(self, uri: str) -> Price:
         """The price of a teacher by its name."""
-        return self.prices.of(uri, free=_host_of(uri) is None or is_loopback(_host_of(uri) or ""))
+        return self.prices.of(uri, free=not _elsewhere(uri))
 
     def estimate(self) -> Estimate:
-        """What is still to be asked, before anything is."""
-        asks = [ask for q in self.questions for ask in q.asks if ask.key not in self.ledger.answers]
-        about = most = 0.0
-        read = written = 0
-        hosts: Counter[str] = Counter()
-        for ask in asks:
-            price = self.price_of(ask.teacher)
-            tokens = sum(len(message.content) for message in ask.messages) // 4 + 20
-            read, written = read + tokens, written + ask.max_tokens // 2
-            about += price.of(tokens, ask.max_tokens // 2)
-            most += price.worst(ask.messages, ask.max_tokens)
-            if (host := _host_of(ask.teacher)) and not is_loopback(host):
-                hosts[host] += 1
-        if self.judge and (host := _host_of(self.judge)) and not is_loopback(host) and asks:
-            hosts[host] += len(self.questions)
-        first = next(
-            (ask for ask in asks if (h := _host_of(ask.teacher)) and not is_loopback(h)), asks[0] if asks else None
-        )
-        text = "\n".join(message.content for message in first.messages) if first else ""
-        return Estimate(
-            len(asks), read, written, about, most, dict(hosts), text, self.prices.age_note() if most else ""
-        )
+        """What is still to be asked, before anything is.
+
+        Raises:
+            InputError: the price of a teacher is not known.
+        """
+        found = Estimate()
+        for question in self.questions:
+            asks = [ask for ask in question.asks if ask.key not in self.ledger.answers]
+            for ask in asks:
+                read = sum(len(message.content) for message in ask.messages) // TOKEN + 20
+                host = _elsewhere(ask.teacher)
+                found.add(self.price_of(ask.teacher), read, most_tokens(ask.messages), ask.max_tokens, host)
+                text = "\n".join(message.content for message in ask.messages)
+                found.personal += bool(host and not self.order.redact and find_personal(text))
+                if not found.first_text or (host and sum(found.hosts.values()) == 1):
+                    found.first_text = text
+            self._add_judging(found, question, asks)
+        found.note = self.prices.age_note() if found.most else ""
+        return found
+
+    def _add_judging(self, found: Estimate, question: Question, asks: Sequence[Ask]) -> None:
+        if not self.judge:
+            return
+        ask = self._judging(question)
+        if not asks and (ask is None or ask.key in self.ledger.answers):
+            return
+        first, teachers = question.asks[0], len(question.asks)
+        read = sum(len(message.content) for message in first.messages) // TOKEN + teachers * first.max_tokens // 2
+        most = most_tokens(first.messages) + 2 * TOKEN * teachers * first.max_tokens
+        found.add(self.price_of(self.judge), read, most, JUDGE_TOKENS, _elsewhere(self.judge))
+
+    def asked_before(self) -> Asked:
+        """How much of the plan the ledger holds."""
+        keys = {ask.key for question in self.questions for ask in question.asks}
+        there = sum(key in self.ledger.answers for key in keys)
+        return Asked(reused=there, unasked=len(keys) - there)
 
     def ask(
-        self,
-        open_teacher: Callable[[str], Teacher],
-        budget: float | None,
-        *,
-        concurrency: int = 4,
-        per_minute: int | None = None,
-        first_wait_s: float = FIRST_WAIT_S,
+        self, open_teacher: Callable[[str], Teacher], budget: float | None, rules: Rules | None = None
     ) -> tuple[Asked, float]:
-        """Ask what the ledger lacks; returns how it went and what is spent in all."""
+        """Ask what the ledger lacks; returns how it went and what is spent in all.
+
+        Raises:
+            InputError, EnvironmentLacks: a teacher does not answer; what it had answered is kept.
+        """
         uris = dict.fromkeys([*self.order.teachers, *([self.judge] if self.judge else [])])
         prices = {uri: self.price_of(uri) for uri in uris}
         money = Budget(budget, self.ledger.spent)
         opened: dict[str, Teacher] = {}
+        done, rules = Asked(), rules or Rules()
         try:
             for uri in uris:
                 opened[uri] = open_teacher(uri)
-            at_once = concurrency if any(teacher.host for teacher in opened.values()) else 1
-            rules: dict[str, Any] = {"concurrency": at_once, "per_minute": per_minute, "first_wait_s": first_wait_s}
+            if not any(teacher.host for teacher in opened.values()):
+                rules = replace(rules, concurrency=1)
             first = [ask for question in self.questions for ask in question.asks]
-            done = ask_all(first, opened, prices, self.ledger, money, **rules)
+            ask_all(first, opened, prices, self.ledger, money, rules, done)
             if self.judge and not done.unasked:
                 second = [ask for question in self.questions if (ask := self._judging(question))]
-                judged = ask_all(second, opened, prices, self.ledger, money, **rules)
-                done.answered, done.unasked = done.answered + judged.answered, done.unasked + judged.unasked
-                done.out_of_budget = done.out_of_budget or judged.out_of_budget
+                ask_all(second, opened, prices, self.ledger, money, rules, done)
         finally:
             for teacher in opened.values():
                 teacher.close()
@@ -189,30 +219,52 @@ class Generation:
     def write(self, asked: Asked, spent: float) -> Generated:
         """Rows of all answers that are there: parsed, held to their seeds, chosen, near twins left out."""
         found = Generated(self.out, asked=asked, spent=round(spent, 6))
-        rows: dict[tuple[str, str], list[dict[str, Any]]] = defaultdict(list)
-        refused: dict[str, list[dict[str, Any]]] = defaultdict(list)
-        seen: dict[str, NearIndex] = {}
-        exact: set[str] = set()
+        rows: dict[tuple[str, str], list[dict[str, Any]]]
+        rows = {(self._task(question), question.prompts.name): [] for question in self.questions}
+        refused: dict[str, list[dict[str, Any]]] = {one.name: [] for one in self.sets}
+        indexes = self._existing(rows)
+        exact = {_content(row) for some in rows.values() for row in some}
         for question in self.questions:
-            prompts, task = question.prompts, task_of(question.prompts.gives, question.seed.task)
-            index = seen.setdefault(task, self._index(task, prompts))
+            task = self._task(question)
             for answer, one in self._settled(question):
-                why = str(one) if isinstance(one, Rejected) else _twin(one, index, exact)
+                why = str(one) if isinstance(one, Rejected) else _twin(one, indexes[task], exact)
                 if why or isinstance(one, Rejected):
                     found.rejected[re.sub(r'[:,] .*|".*', "", why)] += 1
                     value = one.row if isinstance(one, Made) else answer.text
-                    refused[prompts.name].append({"why": why, "where": question.seed.where, "value": value})
+                    refused[question.prompts.name].append({"why": why, "where": question.seed.where, "value": value})
                 else:
-                    rows[task, prompts.name].append({**one.row, "provenance": answer.provenance(prompts.version)})
+                    made = {**answer.provenance(question.prompts.version), "seed": _name_of(question.seed)}
+                    rows[task, question.prompts.name].append({**one.row, "provenance": made})
         for (task, name), some in rows.items():
-            write_jsonl(self.out / task / f"{name}.jsonl", some)
-            found.rows[f"{task}/{name}.jsonl"] = len(some)
+            if _write_or_remove(self.out / task / f"{name}.jsonl", some):
+                found.rows[f"{task}/{name}.jsonl"] = len(some)
         for name, some in refused.items():
-            write_jsonl(self.out / "rejected" / f"{name}.jsonl", some)
-        if self.tools and any(task == "call" for task, _ in rows):
+            _write_or_remove(self.out / "rejected" / f"{name}.jsonl", some)
+        if self.tools and any(task == "call" and some for (task, _), some in rows.items()):
             write_json(self.out / "call" / "tools.json", self.tools.to_openai())
         self._write_manifest(found)
         return found
+
+    def _task(self, question: Question) -> str:
+        return task_of(question.prompts.gives, question.seed.task)
+
+    def _existing(self, rows: dict[tuple[str, str], list[dict[str, Any]]]) -> dict[str, NearIndex]:
+        """What there is of each task, for near twins. Rows made from seeds that are not among today's stay in their file."""
+        planned: dict[str, set[str]] = defaultdict(set)
+        for question in self.questions:
+            planned[question.prompts.name].add(_name_of(question.seed))
+        anew = {one.name for one in self.sets if one.of in ("functions", "rounds")}
+        indexes = {task: NearIndex(NEAR) for task, _ in rows}
+        for task, index in indexes.items():
+            for file in sorted((self.out / task).glob("*.jsonl")):
+                name = file.stem
+                for row in _rows_of(file):
+                    if (task, name) in rows:
+                        if name in anew or row.get("provenance", {}).get("seed") in planned[name]:
+                            continue
+                        rows[task, name].append(row)
+                    index.add(fresh_of(row))
+        return indexes
 
     def _settled(self, question: Question) -> Iterator[tuple[Answer, Made | Rejected]]:
         """Of all teachers' answers to one question those that are kept, and what was refused."""
@@ -229,8 +281,11 @@ class Generation:
         record = self.ledger.answers.get(ask.key)
         if record is None:
             return None
-        text = restore(record["text"], question.marks)
-        found: list[Made | Rejected] = parse_answer(question.prompts.gives, text, question.seed)
+        marks = question.marks
+        if question.prompts.gives in AS_JSON:
+            marks = {mark: json.dumps(value, ensure_ascii=False)[1:-1] for mark, value in marks.items()}
+        text = restore(record["text"], marks)
+        found = [_unmasked(one, question) for one in parse_answer(question.prompts.gives, text, question.seed)]
         if not record.get("stopped", True) and not any(isinstance(one, Made) for one in found):
             found = [Rejected("cut by its limit of tokens")]
         return Answer(ask.teacher, text, found, question.prompts.name, float(record["price"]), float(record["time"]))
@@ -244,7 +299,7 @@ class Generation:
         asked = question.asks[0].messages[-1].content
         texts = [redact(answer.text, question.marks)[0] if question.marks else answer.text for answer in good]
         message = Message("user", judge_prompt(asked, texts))
-        return Ask(self.judge, (message,), 16, 0.0, self.order.seed, "judge 1")
+        return Ask(self.judge, (message,), JUDGE_TOKENS, 0.0, self.order.seed, "judge 1")
 
     def _plan(self, seeds: Path | None) -> Iterator[Question]:
         read = list(_seeds(seeds, self.order)) if seeds else []
@@ -263,15 +318,13 @@ class Generation:
             if prompts.of in ("texts", "rows")
             else [Seed(name or "rounds", tools=self.tools, ask=name) for name in names]
         )
-        number = 0
         for round_ in range(self.order.rounds):
-            for seed in seeds:
+            for number, seed in enumerate(seeds, round_):
                 if prompts.of == "rows" and not seed.row:
                     raise InputError(
                         f"{seed.where}: --make {prompts.name} rewords rows of a task; this is a plain text"
                     )
                 yield self._question(prompts, seed, prompts.variants[number % len(prompts.variants)], round_)
-                number += 1
 
     def _question(self, prompts: PromptSet, seed: Seed, variant: str, round_: int) -> Question:
         text, marks = redact(seed.text) if self.order.redact else (seed.text, {})
@@ -292,7 +345,8 @@ class Generation:
         })  # fmt: skip
         messages = [Message("user", body)]
         if self.order.instructions:
-            messages.insert(0, Message("system", self.order.instructions))
+            told, marks = redact(self.order.instructions, marks) if self.order.redact else (self.order.instructions, {})
+            messages.insert(0, Message("system", told))
         about = f"{prompts.name} {prompts.version} {round_}"
         asks = tuple(
             Ask(uri, tuple(messages), prompts.max_tokens, prompts.temperature, self.order.seed + round_, about)
@@ -301,26 +355,23 @@ class Generation:
         asked = Seed(seed.where, seed.text, seed.task, seed.row, variant or seed.ask, self.order.labels, self.tools)
         return Question(prompts, asked, asks, marks)
 
-    def _index(self, task: str, prompts: PromptSet) -> NearIndex:
-        """What exists of a task: rows in its folder that this run does not write anew."""
-        index = NearIndex(NEAR)
-        written = {f"{one.name}.jsonl" for one in self.sets}
-        for file in sorted((self.out / task).glob("*.jsonl")):
-            if file.name not in written:
-                for line in file.read_text(encoding="utf-8").splitlines():
-                    index.add(view(json.loads(line), task, "", "").text)
-        return index
-
     def _write_manifest(self, found: Generated) -> None:
         prompts = {one.name: one.version for one in self.sets}
         order = {**self.order.__dict__, "make": list(self.order.make), "teachers": list(self.order.teachers)}
         values = {**found.to_json(), "order": order, "prompts": prompts, "prices": self.prices.to_json()}
-        write_manifest(self.out, {"kind": KIND, **values})
+        write_manifest(self.out, {"kind": KIND, **values, "inputs": hash_inputs(self.inputs)})
+
+
+def _unmasked(one: Made | Rejected, question: Question) -> Made | Rejected:
+    """A row in which a teacher wrote a mask of its own, or changed one, would teach masks."""
+    if question.marks and isinstance(one, Made) and holds_mark(dump_compact(one.row), question.seed.text):
+        return Rejected("a mask that cannot be put back")
+    return one
 
 
 def _twin(made: Made, index: NearIndex, exact: set[str]) -> str:
     """Why a row is left out as a copy; one that is not is remembered."""
-    key = dump_compact(made.row)
+    key = _content(made.row)
     if key in exact:
         return "the same row again"
     if made.fresh:
@@ -331,21 +382,37 @@ def _twin(made: Made, index: NearIndex, exact: set[str]) -> str:
     return ""
 
 
-def _host_of(uri: str) -> str | None:
-    """Where a teacher's requests go by its name; None for one of this machine."""
-    import os
-    from urllib.parse import urlsplit
+def _elsewhere(uri: str) -> str:
+    """The other machine that a teacher's requests go to; empty for one of this machine."""
+    host = host_of(uri)
+    return "" if not host or is_loopback(host) else host
 
-    scheme = uri.partition(":")[0]
-    if scheme in ("http", "https"):
-        return urlsplit(uri).netloc
-    variable = {"openai": "OPENAI_BASE_URL", "anthropic": "ANTHROPIC_BASE_URL", "google": "GOOGLE_GEMINI_BASE_URL"}.get(
-        scheme
-    )
-    if variable is None:
-        return None
-    given = os.environ.get(variable)
-    return urlsplit(given).netloc if given else f"the servers of {scheme}"
+
+def _name_of(seed: Seed) -> str:
+    """Names a seed by what it holds, wherever it stands."""
+    return sha256_value([seed.text, seed.row])[:12]
+
+
+def _content(row: dict[str, Any]) -> str:
+    return dump_compact({key: value for key, value in row.items() if key != "provenance"})
+
+
+def _rows_of(file: Path) -> Iterator[dict[str, Any]]:
+    for number, line in enumerate(file.read_text(encoding="utf-8").split("\n"), 1):
+        try:
+            row = json.loads(line) if line.strip() else None
+        except ValueError:
+            raise InputError(f"{file}:{number}: not JSON; mend the line, or move the file away") from None
+        if isinstance(row, dict):
+            yield row
+
+
+def _write_or_remove(file: Path, rows: Sequence[dict[str, Any]]) -> bool:
+    if rows:
+        write_jsonl(file, rows)
+    else:
+        file.unlink(missing_ok=True)  # of an earlier run, whose rows do not hold any more
+    return bool(rows)
 
 
 def _seeds(path: Path, order: Order) -> Iterator[Seed]:

@@ -1,7 +1,7 @@
 """Everything asked of teachers and answered, a line each, on the disk before anything is done with it.
 
 A killed run goes on from here: what was answered is never asked again, and what was asked without an answer is counted as
-paid. A torn last line, which only a kill leaves, is cut off.
+paid. A torn last line, which only a kill leaves, is cut off. One run at a time may write.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from pocketlm.core.errors import InputError
-from pocketlm.core.files import disk_errors, dump_compact
+from pocketlm.core.files import disk_errors, dump_compact, lock
 
 
 class Ledger:
@@ -28,6 +28,7 @@ class Ledger:
         self._open: dict[str, float] = {}  # asked and not ended: key -> the worst case
         self._lock = threading.Lock()
         self._file: IO[bytes] | None = None
+        self._size = 0  # bytes of whole lines
         if self.path.is_file():
             self._load()
         self.spent += sum(self._open.values())  # of a killed run: may have been charged
@@ -54,19 +55,31 @@ class Ledger:
     def _write(self, record: dict[str, Any]) -> None:
         with self._lock, disk_errors(self.path):
             if self._file is None:
-                self.path.parent.mkdir(parents=True, exist_ok=True)
-                self._file = self.path.open("ab")
+                self._file = self._opened()
             self._file.write(dump_compact(record).encode() + b"\n")
             self._file.flush()
             os.fsync(self._file.fileno())
             self._note(record)
 
+    def _opened(self) -> IO[bytes]:
+        """The file for us alone, without the torn line of a kill."""
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        file = self.path.open("ab")
+        if not lock(file):
+            file.close()
+            raise InputError(f"{self.path}: another run is asking; wait until it is done, or choose another --out")
+        with self.path.open("rb") as now:
+            added = now.read()[self._size :]
+        if b"\n" in added:
+            file.close()
+            raise InputError(f"{self.path}: another run has asked meanwhile; run the same command again")
+        file.truncate(self._size)
+        return file
+
     def _load(self) -> None:
         data = self.path.read_bytes()
         whole = data[: data.rfind(b"\n") + 1]
-        if len(whole) < len(data):  # the torn line of a kill
-            with self.path.open("r+b") as file:
-                file.truncate(len(whole))
+        self._size = len(whole)
         for number, line in enumerate(whole.splitlines(), 1):
             try:
                 self._note(json.loads(line))

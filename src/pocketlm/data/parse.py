@@ -14,7 +14,7 @@ from typing import Any
 
 from pocketlm.data.formats import BadRow, read_calls
 from pocketlm.tasks.grammar import is_span
-from pocketlm.tasks.said import leaves, places, wordings
+from pocketlm.tasks.said import leaves, numbers_said, places, wordings
 from pocketlm.tasks.tools import Call, ToolSet
 
 Row = dict[str, Any]
@@ -22,6 +22,9 @@ NUMBER = re.compile(r"\d+(?:[.,]\d+)*")
 NAMES = re.compile(r"(?<=[a-z,;] )[A-Z][a-z]{2,}")  # within a sentence: at its start any word is written so
 REFUSING = re.compile(r"^\W*(?:i'?m sorry|sorry,|i can(?:no|')t|as an ai|i am unable|here (?:is|are)\b)", re.IGNORECASE)
 DECODER = json.JSONDecoder()
+# Words that stand for numbers
+MEANT = {"an?": 1, "once": 1, "hour": 60, "minute": 1, "couple": 2, "twice": 2, "both": 2, "half": 30, "quarter": 15, "noon": 12,
+         "midday": 12, "midnight": 0, "dozen": 12, "full": 100, "max(?:imum)?": 100, "thousand": 1000, "last": 1, "tomorrow": 1}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -56,6 +59,17 @@ class Rejected(ValueError):
 
 
 Parser = Callable[[str, Seed], Iterator["Made | Rejected"]]
+AS_JSON = {"questions", "tags", "fields", "calls", "no_calls", "paraphrases"}  # whose answers are JSON
+
+
+def fresh_of(row: Row) -> str:
+    """The part of a row by which near twins are told: what was said, or the answer about a text that is given."""
+    if "messages" not in row:
+        return str(row.get("text", ""))
+    turns = [str(message.get("content", "")) for message in row["messages"]]
+    if "quote" in row:  # the same question about another place is another row
+        return f"{turns[0].rpartition(chr(10) * 2)[2]} {row['quote']}"
+    return turns[-1] if turns else ""
 
 
 def parse_answer(gives: str, text: str, seed: Seed) -> list[Made | Rejected]:
@@ -90,7 +104,8 @@ def _questions(text: str, seed: Seed) -> Iterator[Made | Rejected]:
             if _plain(quote) not in _plain(seed.text):
                 raise Rejected("a quote that does not stand in the text")
             _check_said(answer, seed.text)
-            yield Made({**_dialogue(f"{seed.text}\n\n{question}", answer), "quote": quote}, question)
+            row = {**_dialogue(f"{seed.text}\n\n{question}", answer), "quote": quote}
+            yield Made(row, fresh_of(row))
         except Rejected as error:
             yield error
 
@@ -129,9 +144,8 @@ def _calls(text: str, seed: Seed) -> Iterator[Made | Rejected]:
             request = _text_of(item, "text")
             calls = _calls_of(item, tools)
             for call in calls:
-                for value in _free_text(call, tools):
-                    if not is_span(value, request):
-                        raise Rejected("a value that the request does not say")
+                if unsaid := next((value for value in _free_values(call, tools) if not _is_told(value, request)), None):
+                    raise Rejected(f"a value that the request does not say: {unsaid!r:.30}")
             yield Made({"text": request, "calls": [call.to_json() for call in calls]}, request)
         except Rejected as error:
             yield error
@@ -236,11 +250,21 @@ def _calls_of(item: Any, tools: ToolSet) -> list[Call]:
     return list(calls)
 
 
-def _free_text(call: Call, tools: ToolSet) -> Iterator[str]:
+def _free_values(call: Call, tools: ToolSet) -> Iterator[Any]:
+    """Strings and numbers of a call that no list of constants holds."""
     for key, value in call.arguments.items():
         schema = tools[call.name].properties.get(key, {})
         if not schema.keys() & {"enum", "const"}:
-            yield from (leaf for leaf in leaves(value) if isinstance(leaf, str))
+            yield from leaves(value)
+
+
+def _is_told(value: Any, request: str) -> bool:
+    """Strings must stand in the request; integers too, or follow from it: 21 from "9 pm", 30 from "half an hour"."""
+    if isinstance(value, str):
+        return is_span(value, request)
+    said = numbers_said(request) | {n for word, n in MEANT.items() if re.search(rf"\b{word}\b", request, re.IGNORECASE)}
+    told = {n * unit + more for n in said for unit in (1, 7, 24, 60, 3600) for more in {0, 12, *said}}
+    return abs(value) in told or value == 0
 
 
 def _check_said(answer: str, text: str) -> None:

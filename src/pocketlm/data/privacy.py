@@ -6,8 +6,9 @@ Knows nothing of rows. What has no form, such as a name, is not found.
 from __future__ import annotations
 
 import ipaddress
+import itertools
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from pocketlm.core.extras import need
@@ -23,7 +24,10 @@ SECRET = re.compile(
     r"|xox[abprs]-[0-9A-Za-z-]{10,}|hf_[A-Za-z0-9]{30,}|glpat-[\w-]{20,}|eyJ[\w-]{10,}\.eyJ[\w-]{10,}\.[\w-]{10,})(?![\w-])"
 )
 KEY_BLOCK = re.compile(r"-----BEGIN [A-Z ]*PRIVATE KEY-----.*?(?:-----END [A-Z ]*PRIVATE KEY-----|\Z)", re.DOTALL)
-MARK = re.compile(r"\[[A-Z_]+_\d+\]")
+KINDS = ("email", "phone", "card", "account", "address", "secret", "private key")
+MARK = re.compile(rf"\[(?:{'|'.join(kind.upper().replace(' ', '_') for kind in KINDS)})_\d+\]")
+BROKEN = re.compile(MARK.pattern.replace(r"\[", r"(?<!\w)").replace(r"\]", r"(?!\w)"), re.IGNORECASE)
+DATE = re.compile(r"\d{4}[-./]\d{1,2}[-./]\d{1,2}|\d{1,2}[-./]\d{1,2}[-./]\d{2,4}|\d{4}-\d{4}")
 MAYBE = re.compile(r"@|\d[\d ().+/-]{6}|-----BEGIN|sk-|gh[pousr]_|github_pat|AKIA|AIza|xox|hf_|glpat|eyJ|[A-Z]{2}\d{2}")
 
 
@@ -36,8 +40,11 @@ class Personal:
     end: int
 
 
-def find_personal(text: str) -> list[Personal]:
+def find_personal(text: str, wide: bool = False) -> list[Personal]:
     """Emails, phone, card and account numbers, network addresses and secrets of a text, in order, none inside another.
+
+    Args:
+        wide: also numbers that could be called in some country, such as 030 1234567.
 
     Raises:
         EnvironmentLacks: phonenumbers is not installed.
@@ -45,7 +52,7 @@ def find_personal(text: str) -> list[Personal]:
     if not MAYBE.search(text):
         return []
     found: list[Personal] = []
-    for one in _candidates(text):
+    for one in _candidates(text, wide):
         if all(one.end <= other.start or one.start >= other.end for other in found):
             found.append(one)
     return sorted(found, key=lambda one: one.start)
@@ -60,11 +67,10 @@ def redact(text: str, known: dict[str, str] | None = None) -> tuple[str, dict[st
     marks = dict(known or {})
     by_value = {value: mark for mark, value in marks.items()}
     out, at = [], 0
-    for one in find_personal(text):
+    for one in find_personal(text, wide=True):
         value = text[one.start : one.end]
         if value not in by_value:
-            kind = one.kind.upper().replace(" ", "_")
-            by_value[value] = f"[{kind}_{1 + sum(mark.startswith(f'[{kind}_') for mark in marks)}]"
+            by_value[value] = _mark(one.kind, lambda mark: mark in marks or mark in text)
             marks[by_value[value]] = value
         out += [text[at : one.start], by_value[value]]
         at = one.end
@@ -76,7 +82,18 @@ def restore(text: str, marks: dict[str, str]) -> str:
     return MARK.sub(lambda mark: marks.get(mark[0], mark[0]), text)
 
 
-def _candidates(text: str) -> Iterator[Personal]:
+def holds_mark(text: str, source: str) -> bool:
+    """Whether a text holds a mark, whole or broken, that its source does not."""
+    return any(found not in source for found in BROKEN.findall(text))
+
+
+def _mark(kind: str, is_taken: Callable[[str], bool]) -> str:
+    """The first free mark of a kind."""
+    marks = (f"[{kind.upper().replace(' ', '_')}_{number}]" for number in itertools.count(1))
+    return next(mark for mark in marks if not is_taken(mark))
+
+
+def _candidates(text: str, wide: bool) -> Iterator[Personal]:
     """The surest kinds first: what one of them covers is not looked at again."""
     for kind, pattern in (("private key", KEY_BLOCK), ("secret", SECRET), ("email", EMAIL)):
         for match in pattern.finditer(text):
@@ -92,6 +109,10 @@ def _candidates(text: str) -> Iterator[Personal]:
             yield Personal("address", *match.span())
     if PHONE.search(text):
         yield from _phones(text)
+    for match in PHONE.finditer(text) if wide else ():
+        starts_as_one, digits = match[0][0] in "+(0", sum(sign.isdigit() for sign in match[0])
+        if not DATE.match(match[0]) and (starts_as_one or digits >= 9):
+            yield Personal("phone", *match.span())
 
 
 def _phones(text: str) -> Iterator[Personal]:

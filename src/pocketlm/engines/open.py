@@ -6,7 +6,7 @@ from pathlib import Path
 
 from pocketlm.core.errors import InputError
 from pocketlm.engines.base import Engine
-from pocketlm.engines.remote import OPENERS, OpenAITeacher
+from pocketlm.engines.remote import OPENERS, OWN_KEY, OpenAITeacher
 from pocketlm.engines.teacher import LocalTeacher, Teacher
 
 
@@ -54,5 +54,7 @@ def open_teacher(uri: str, *, threads: int | None = None) -> Teacher:
         base, _, model = uri.partition("#")
         if not model:
             raise InputError(f"{uri}: name a model after a #, such as {uri}#MODEL")
-        return OpenAITeacher(uri, model, base)
+        if "@" in base:
+            raise InputError(f"{base.partition('@')[2]}: put no password into an address; give the key in {OWN_KEY}")
+        return OpenAITeacher(uri, model)
     return LocalTeacher(open_engine(uri, threads=threads))

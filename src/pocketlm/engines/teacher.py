@@ -16,11 +16,12 @@ from pocketlm.tasks.template import TEMPLATES, Message
 
 @dataclass(frozen=True)
 class Reply:
-    """One answer. `stopped`: it ended by itself, and was not cut by the limit. Tokens are those the teacher counts."""
+    """One answer. `stopped`: it ended by itself, and was not cut by the limit. Tokens are those the teacher counts, None
+    where it does not say."""
 
     text: str
-    input_tokens: int
-    output_tokens: int
+    input_tokens: int | None
+    output_tokens: int | None
     stopped: bool
 
 
@@ -32,8 +33,12 @@ class Busy(Exception):
         self.after = after
 
 
-class Lost(Exception):
-    """The answer was lost on its way: it may have been charged."""
+class Lost(Busy):
+    """The answer was lost on its way: it may have been charged. It may be asked again."""
+
+
+class Refused(Exception):
+    """This request will never be answered, though others may be; it was not charged."""
 
 
 class Teacher(Protocol):
@@ -54,7 +59,7 @@ class Teacher(Protocol):
             key: names this request, so that a server that knows such keys charges a repeated one once.
 
         Raises:
-            Busy, Lost: see there. InputError: it will never be answered, such as an unknown model or a wrong key.
+            Busy, Lost, Refused: see there. InputError: no request will be answered, such as with a wrong key.
         """
         ...
 
