@@ -17,9 +17,11 @@ from transformers import (
     Qwen3Config,
 )
 
-from pocketlm.core.errors import InputError
+from pocketlm.core.errors import EnvironmentLacks, InputError
+from pocketlm.train import attention
 from pocketlm.train.attention import check_packing, use_packed_attention
 from pocketlm.train.batches import Example, make_batch
+from pocketlm.train.compute import choose_device
 from pocketlm.train.fused import Block, fuse
 from pocketlm.train.lora import add_lora, lora_layers
 from pocketlm.train.objective import NextToken
@@ -89,6 +91,30 @@ def test_loss_and_gradient_equal_those_of_transformers(family: str, prefix: int)
     loss.backward()
     assert loss.item() == pytest.approx(want[0], rel=1e-5)
     assert (gradient(model) - want[1]).norm() / want[1].norm() < 1e-5
+
+
+@pytest.mark.parametrize("prefix", [0, 20])
+@pytest.mark.parametrize("family", FAMILIES)
+def test_attention_under_a_mask_gives_the_same(family: str, prefix: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What devices with kernels of their own run, run here: fused attention with gradients, flex attention without."""
+    examples = rows(prefix)
+    want = one_by_one(model_of(family), examples)
+    monkeypatch.setitem(attention.BY_MASK, "cpu", attention.attend_masked)
+    model = model_of(family)
+    use_packed_attention(model)
+    loss = NextToken(model)(make_batch(examples, prefix))
+    loss.backward()
+    assert loss.item() == pytest.approx(want[0], rel=1e-5)
+    assert (gradient(model) - want[1]).norm() / want[1].norm() < 1e-5
+    monkeypatch.setitem(attention.BY_MASK, "cpu", attention.attend_flex)
+    with torch.no_grad():
+        assert NextToken(model)(make_batch(examples, prefix)).item() == pytest.approx(want[0], rel=1e-5)
+
+
+def test_a_device_that_is_not_there_is_named() -> None:
+    missing = next(name for name in ("cuda", "mps") if choose_device("auto").type != name)
+    with pytest.raises(EnvironmentLacks, match=f"torch sees no {missing} here"):
+        choose_device(missing)
 
 
 @pytest.mark.parametrize("family", FAMILIES)

@@ -97,6 +97,9 @@ class TrainConfig(_Section):
     track: list[Literal["tensorboard", "trackio", "wandb"]] = Field(
         [], description="where the metrics go besides metrics.jsonl"
     )
+    device: Literal["auto", "cpu", "cuda", "mps"] = Field(
+        "auto", description="where it is trained; auto: an accelerator that torch sees, else the processor"
+    )
     compute: Literal["auto", "fp32", "bf16", "int8", "int8+fp32", "int8+bf16"] = Field(
         "auto",
         description="arithmetic of products, int8 for frozen ones only; auto takes what a short probe finds fastest",

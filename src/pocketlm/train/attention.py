@@ -8,6 +8,7 @@ one row at a time; losses and gradients agree to rounding.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
 from functools import lru_cache
 from typing import Any
 
@@ -18,8 +19,10 @@ from transformers import AttentionInterface, AttentionMaskInterface
 
 from pocketlm.core.errors import InputError
 from pocketlm.train.batches import Batch, Example, Layout, make_batch, make_layout
+from pocketlm.train.scratch import scratch
 
 NAME = "pocketlm_packed"
+TILE = 1024  # queries whose scores to the prefix are held at once
 
 
 def packed_attention(
@@ -44,8 +47,67 @@ def packed_attention(
     Returns:
         (1, tokens, heads, head width), and no weights.
     """
+    window = _reaching(batch, sliding_window)
+    if other := BY_MASK.get(query.device.type):
+        return other(query, key, value, batch, scaling, window).transpose(1, 2), None
     qkv = torch.cat([query, key, value], dim=1)[0].transpose(0, 1).contiguous()
-    return attend(qkv, batch, query.shape[1], scaling, sliding_window)[None], None
+    return attend(qkv, batch, query.shape[1], scaling, window)[None], None
+
+
+def _reaching(batch: Batch, window: int | None) -> int | None:
+    """The window, None where nobody reaches beyond it."""
+    longest = batch.prefix + max(group.token.shape[1] for group in batch.groups)
+    return None if window is None or window >= longest else window
+
+
+def attend_flex(query: Tensor, key: Tensor, value: Tensor, batch: Batch, scaling: float, window: int | None) -> Tensor:
+    """Attention of a whole batch by torch's flex attention, which skips the blocks of tokens that see nothing of each other.
+
+    Args:
+        query: (1, heads, tokens, width); key and value with their own number of heads.
+    """
+    from torch.nn.attention.flex_attention import create_block_mask, flex_attention
+
+    if window not in batch.masks:
+        count, sees = query.shape[2], _sees(batch, window)
+        batch.masks[window] = create_block_mask(
+            lambda b, h, q, k: sees(q, k), None, None, count, count, device=query.device.type
+        )
+    run = _compiled(flex_attention) if query.is_cuda else flex_attention
+    out: Tensor = run(query, key, value, block_mask=batch.masks[window], scale=scaling, enable_gqa=True)
+    return out
+
+
+def attend_masked(
+    query: Tensor, key: Tensor, value: Tensor, batch: Batch, scaling: float, window: int | None
+) -> Tensor:
+    """As `attend_flex`, by torch's fused attention under a whole mask, for devices without flex attention."""
+    if window not in batch.masks:
+        place = torch.arange(query.shape[2], device=query.device)
+        batch.masks[window] = _sees(batch, window)(place[:, None], place)
+    return functional.scaled_dot_product_attention(
+        query, key, value, attn_mask=batch.masks[window], scale=scaling, enable_gqa=True
+    )
+
+
+def _sees(batch: Batch, window: int | None) -> Callable[[Tensor, Tensor], Tensor]:
+    """Whether a query sees a key, by their places in the batch: its own row's and the prefix's, up to itself."""
+    rows, positions = batch.rows(), batch.positions[0]
+
+    def sees(q: Tensor, k: Tensor) -> Tensor:
+        behind = positions[q] - positions[k]
+        seen = ((rows[q] == rows[k]) | (rows[k] < 0)) & (behind >= 0)
+        return seen if window is None else seen & (behind < window)
+
+    return sees
+
+
+@lru_cache(maxsize=1)
+def _compiled(function: Any) -> Any:
+    return torch.compile(function, dynamic=True)
+
+
+BY_MASK = {"cuda": attend_flex, "mps": attend_masked}  # devices whose kernels beat plain products
 
 
 def attend(qkv: Tensor, batch: Batch, heads: int, scaling: float, window: int | None = None) -> Tensor:
@@ -64,13 +126,11 @@ def attend(qkv: Tensor, batch: Batch, heads: int, scaling: float, window: int | 
     parts = [
         part.view(*shape, width) for part, shape in zip(torch.split(laid, layout.sizes), layout.shapes, strict=True)
     ]
-    if window is not None and window >= batch.prefix + max(group.token.shape[1] for group in batch.groups):
-        window = None  # nobody reaches beyond it
     front, out = None, []
     for q, k, v in zip(parts[::3], parts[1::3], parts[2::3], strict=True):
         if batch.prefix and front is None:
-            front = (k[0] * scaling, v[0])
-            mixed = _attend_prefix(q, k, v, scaling, window)
+            front = (k[0], v[0])
+            mixed = _attend_own(q, k, v, scaling, window)
         else:
             mixed = _attend(q, k, v, front, scaling, window)
         out.append(mixed.reshape(-1, width))
@@ -101,13 +161,6 @@ def _layout(batch: Batch, heads: int, kv: int) -> Layout:
     return batch.layouts[key]
 
 
-def _attend_prefix(q: Tensor, k: Tensor, v: Tensor, scaling: float, window: int | None) -> Tensor:
-    """Causal attention of one long row."""
-    if window is not None:
-        return _attend(q, k, v, None, scaling, window)
-    return functional.scaled_dot_product_attention(q, k, v, is_causal=True, scale=scaling, enable_gqa=True)
-
-
 def _attend(
     q: Tensor, k: Tensor, v: Tensor, front: tuple[Tensor, Tensor] | None, scaling: float, window: int | None = None
 ) -> Tensor:
@@ -118,32 +171,163 @@ def _attend(
 
     Args:
         q: (rows, heads, length, width); k and v with their own number of heads.
-        front: scaled keys, and values, of the prefix, each (kv heads, prefix, width).
+        front: keys, and values, of the prefix, each (kv heads, prefix, width).
         window: as in `attend`.
 
     Returns:
         (rows, heads, length, width).
     """
-    rows, heads, length, width = q.shape
-    kv = k.shape[1]
-    queries = heads // kv * length  # a kv head's queries in a row
-    q = q.view(rows, kv, queries, width)
-    later = _unseen(length, length, 0, heads // kv, window, q.dtype, q.device)
-    # (rows * kv, queries, length)
-    own = torch.baddbmm(later, q.flatten(0, 1), k.flatten(0, 1).transpose(1, 2), alpha=scaling)
     if front is None:
-        return torch.bmm(own.softmax(-1), v.flatten(0, 1)).view(rows, heads, length, width)
-    front_k, front_v = front
-    prefix = front_k.shape[1]
-    flat = q.transpose(0, 1).reshape(kv, rows * queries, width)
-    to_front = torch.bmm(flat, front_k.transpose(1, 2)).view(kv, rows, queries, prefix).transpose(0, 1)
-    if window is not None:
-        to_front = to_front + _unseen(length, prefix, prefix, heads // kv, window, q.dtype, q.device)
-    weights = torch.cat([to_front, own.view(rows, kv, queries, length)], dim=-1).softmax(-1)
-    out = torch.bmm(weights[..., prefix:].flatten(0, 1), v.flatten(0, 1)).view(rows, kv, queries, width)
-    mixed = torch.bmm(weights[..., :prefix].transpose(0, 1).reshape(kv, rows * queries, prefix), front_v)
-    out = out + mixed.view(kv, rows, queries, width).transpose(0, 1)
-    return out.reshape(rows, heads, length, width)
+        return _attend_own(q, k, v, scaling, window)
+    parts = [q, k, v, *front]
+    device = q.device.type
+    if torch.is_autocast_enabled(device):
+        parts = [part.to(torch.get_autocast_dtype(device)) for part in parts]
+    with torch.autocast(device, enabled=False):
+        out: Tensor = _AttendFront.apply(*parts, scaling, window)  # type: ignore[no-untyped-call]
+    return out
+
+
+def _attend_own(q: Tensor, k: Tensor, v: Tensor, scaling: float, window: int | None) -> Tensor:
+    """`_attend` without a prefix: the weights are few, so autograd keeps them."""
+    case = _Case(q, k, 0, scaling, window)
+    weights = case.own_scores(q * scaling, k).softmax(-1)
+    return torch.bmm(weights, v.flatten(0, 1)).view(q.shape)
+
+
+class _AttendFront(torch.autograd.Function):
+    """Attention to a prefix and to the own tokens, joined by the logs of their softmaxes' sums.
+
+    Of the many weights to the prefix only those logs are kept: the gradient makes the weights again, a tile at a time in
+    memory that stays in the cache, as FlashAttention does (Dao et al. 2022, arXiv:2205.14135).
+    """
+
+    @staticmethod
+    def forward(
+        ctx: Any, q: Tensor, k: Tensor, v: Tensor, front_k: Tensor, front_v: Tensor, scaling: float, window: int | None
+    ) -> Tensor:
+        case = _Case(q, k, front_k.shape[1], scaling, window)
+        scaled = q * scaling
+        weights, own_log = _softmax(case.own_scores(scaled, k))
+        mixed, front_log = case.to_front(scaled, front_k, front_v)
+        own_log = own_log.view(case.sums)
+        both = torch.logaddexp(own_log, front_log)
+        own_share, front_share = (log.sub_(both).exp_().to(q.dtype) for log in (own_log, front_log))  # of all weight
+        own = torch.bmm(weights, v.flatten(0, 1)).view(*case.sums[:3], -1)
+        out = own.mul_(own_share).addcmul_(mixed, front_share).view(q.shape)
+        ctx.save_for_backward(scaled, k, v, front_k, front_v, weights, own_share, front_share, out)
+        ctx.case = case
+        return out
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
+        scaled, k, v, front_k, front_v, weights, own_share, front_share, out = ctx.saved_tensors
+        case = ctx.case
+        grad = grads[0].contiguous().view(*case.sums[:3], -1)
+        along = (grad * out.view(grad.shape)).sum(-1, keepdim=True, dtype=torch.float32).to(grad.dtype)
+        grad_q, grad_k, grad_v = case.own_backward(scaled, k, v, weights, grad * own_share, along * own_share)
+        more = case.front_backward(scaled, front_k, front_v, grad * front_share, along * front_share)
+        grad_q = grad_q.add_(more[0]).mul_(case.scaling).view(out.shape)
+        return grad_q, grad_k, grad_v, more[1], more[2], None, None
+
+
+class _Case:
+    """The shapes of one call, and the work on its two parts.
+
+    Queries of the heads that share keys lie side by side: (rows, kv heads, queries, width). They come scaled.
+    """
+
+    def __init__(self, q: Tensor, k: Tensor, prefix: int, scaling: float, window: int | None) -> None:
+        self.rows, heads, self.length, self.width = q.shape
+        self.kv = k.shape[1]
+        self.repeats = heads // self.kv
+        self.queries = self.repeats * self.length
+        self.prefix, self.scaling, self.window = prefix, scaling, window
+        self.sums = (self.rows, self.kv, self.queries, 1)
+
+    def own_scores(self, q: Tensor, k: Tensor) -> Tensor:
+        """(rows * kv heads, queries, length), what is not seen at minus infinity."""
+        later = _unseen(self.length, self.length, 0, self.repeats, self.window, q.dtype, q.device)
+        flat = q.view(-1, self.queries, self.width)
+        return torch.baddbmm(later, flat, k.flatten(0, 1).transpose(1, 2))
+
+    def own_backward(
+        self, q: Tensor, k: Tensor, v: Tensor, weights: Tensor, grad: Tensor, along: Tensor
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """Gradients of scaled q, of k and v by the own part."""
+        flat, flat_grad = q.view(-1, self.queries, self.width), grad.view(-1, self.queries, self.width)
+        grad_scores = torch.bmm(flat_grad, v.flatten(0, 1).transpose(1, 2)).sub_(along.flatten(0, 1)).mul_(weights)
+        grad_v = torch.bmm(weights.transpose(1, 2), flat_grad).view(v.shape)
+        grad_k = torch.bmm(grad_scores.transpose(1, 2), flat).view(k.shape)
+        return torch.bmm(grad_scores, k.flatten(0, 1)).view(*self.sums[:3], -1), grad_k, grad_v
+
+    def to_front(self, q: Tensor, front_k: Tensor, front_v: Tensor) -> tuple[Tensor, Tensor]:
+        """Attention to the prefix, (rows, kv heads, queries, width), and the logs of its sums in fp32."""
+        flat = self._by_head(q)
+        out = torch.empty_like(flat)
+        logs = torch.empty(*flat.shape[:2], 1, dtype=torch.float32, device=q.device)
+        for tile in self._tiles():
+            scores = self._front_scores(flat, front_k, tile)
+            weights, logs[:, tile] = _softmax(scores, out=scratch("attention weights", scores))
+            out[:, tile] = torch.bmm(weights, front_v)
+        return self._by_row(out), self._by_row(logs)
+
+    def front_backward(
+        self, q: Tensor, front_k: Tensor, front_v: Tensor, grad: Tensor, along: Tensor
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """Gradients of scaled q and of the prefix's keys and values."""
+        flat, grad, along = self._by_head(q), self._by_head(grad), self._by_head(along)
+        grad_q = torch.empty_like(flat)
+        grad_k, grad_v = (torch.zeros(front_k.shape, device=q.device) for _ in range(2))
+        backwards = front_v.transpose(1, 2)
+        for tile in self._tiles():
+            scores = self._front_scores(flat, front_k, tile)
+            weights = torch.softmax(scores, -1, out=scratch("attention weights", scores))
+            if self.window is not None:
+                weights.nan_to_num_(0.0)
+            grad_scores = torch.bmm(grad[:, tile], backwards, out=scratch("attention grad", weights))
+            grad_scores.sub_(along[:, tile]).mul_(weights)
+            grad_v.add_(torch.bmm(weights.transpose(1, 2), grad[:, tile]))
+            grad_k.add_(torch.bmm(grad_scores.transpose(1, 2), flat[:, tile]))
+            grad_q[:, tile] = torch.bmm(grad_scores, front_k)
+        return self._by_row(grad_q), grad_k.to(front_k.dtype), grad_v.to(front_v.dtype)
+
+    def _front_scores(self, flat: Tensor, front_k: Tensor, tile: slice) -> Tensor:
+        """(kv heads, tile, prefix) in scratch memory."""
+        part = flat[:, tile]
+        out = scratch("attention scores", flat, shape=(self.kv, part.shape[1], self.prefix))
+        torch.bmm(part, front_k.transpose(1, 2), out=out)
+        if self.window is not None:
+            hidden = _unseen(self.length, self.prefix, self.prefix, self.repeats, self.window, flat.dtype, flat.device)
+            out.view(self.kv, -1, self.queries, self.prefix).add_(hidden)
+        return out
+
+    def _tiles(self) -> Iterator[slice]:
+        """Stretches of whole rows' queries, about `TILE` at once."""
+        step = max(1, TILE // self.queries) * self.queries
+        yield from (slice(start, start + step) for start in range(0, self.rows * self.queries, step))
+
+    def _by_head(self, x: Tensor) -> Tensor:
+        """(kv heads, rows * queries, ...)."""
+        return x.view(*self.sums[:3], -1).transpose(0, 1).reshape(self.kv, self.rows * self.queries, -1)
+
+    def _by_row(self, x: Tensor) -> Tensor:
+        """(rows, kv heads, queries, ...)."""
+        return x.view(self.kv, self.rows, self.queries, -1).transpose(0, 1).contiguous()
+
+
+def _softmax(scores: Tensor, out: Tensor | None = None) -> tuple[Tensor, Tensor]:
+    """Softmax over the last dimension, and the log of each sum in fp32, (..., 1).
+
+    The log follows from the largest score and its weight. Where nothing is seen it is minus infinity.
+    """
+    highest = scores.amax(-1, keepdim=True).float()
+    weights = torch.softmax(scores, -1, out=out)
+    logs = highest - weights.amax(-1, keepdim=True).float().log_()
+    if torch.isinf(highest).any():
+        weights.nan_to_num_(0.0)
+        logs.nan_to_num_(nan=-torch.inf)
+    return weights, logs
 
 
 @lru_cache(maxsize=64)
@@ -177,10 +361,11 @@ def check_packing(model: Any) -> None:
         InputError: they do not.
     """
     rows = [Example([5 + i, 9, 7 + i, 6], [8, 7 + i, 5, 9]) for i in range(3)]
-    batch = make_batch(rows, 0)
+    device = model.device
+    batch = make_batch(rows, 0).to(device)
     packed = model.model(input_ids=batch.ids, position_ids=batch.positions, use_cache=False, batch=batch)
     model.set_attn_implementation("eager")
-    alone = [model(torch.tensor([row.prompt + row.completion])).logits[0, 3:-1] for row in rows]
+    alone = [model(torch.tensor([row.prompt + row.completion], device=device)).logits[0, 3:-1] for row in rows]
     use_packed_attention(model)
     got = model.lm_head(packed.last_hidden_state[0, batch.labelled])
     want = torch.cat(alone)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import random
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -79,6 +80,7 @@ class Batch:
         labelled: (labels,) indices of the tokens whose next token is a label.
         label: (labels,) the token ids to predict there.
         layouts: by (heads, kv heads), made when attention first asks.
+        masks: by sliding window, for attention that takes one; likewise.
     """
 
     ids: Tensor
@@ -88,6 +90,25 @@ class Batch:
     labelled: Tensor
     label: Tensor
     layouts: dict[tuple[int, int], Layout] = field(default_factory=dict)
+    masks: dict[int | None, Any] = field(default_factory=dict)
+
+    def to(self, device: torch.device) -> Batch:
+        """The batch on another device."""
+        if self.ids.device == device:
+            return self
+        groups = [Group(group.token.to(device), group.real.to(device)) for group in self.groups]
+        labelled, label = self.labelled.to(device), self.label.to(device)
+        return Batch(self.ids.to(device), self.positions.to(device), self.prefix, groups, labelled, label)
+
+    def rows(self) -> Tensor:
+        """(tokens,) the row of each token; -1 for those of the prefix."""
+        rows = torch.full((self.ids.shape[1],), -1, device=self.ids.device)
+        first = 0
+        for group in self.groups:
+            index = torch.arange(first, first + len(group.token), device=rows.device)[:, None].expand_as(group.token)
+            rows[group.token[group.real]] = index[group.real]
+            first += len(group.token)
+        return rows
 
 
 def shared_prefix(examples: Sequence[Example]) -> int:

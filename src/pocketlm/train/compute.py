@@ -13,7 +13,7 @@ import torch
 from torch import nn
 
 from pocketlm.core.config import TrainConfig
-from pocketlm.core.errors import InputError
+from pocketlm.core.errors import EnvironmentLacks, InputError
 from pocketlm.core.machine import remembered
 from pocketlm.train.batches import Example, make_batch, plan_batches, shared_prefix
 from pocketlm.train.linear import Int8Product
@@ -68,6 +68,21 @@ class Compute:
 
     def __str__(self) -> str:
         return self.setting.replace("+", " and ")
+
+
+def choose_device(setting: str) -> torch.device:
+    """What `train.device` asks for; for "auto" the accelerator that torch sees, else the processor.
+
+    Raises:
+        EnvironmentLacks: it is not there.
+    """
+    there = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
+    name = next(kind for kind in ("cuda", "mps", "cpu") if there[kind]) if setting == "auto" else setting
+    if not there[name]:
+        raise EnvironmentLacks(
+            f"train.device: torch sees no {name} here; write auto or cpu, or install a torch that does"
+        )
+    return torch.device(name)
 
 
 def choose_compute(setting: str) -> Compute:
@@ -132,12 +147,13 @@ def choose_micro(objective: nn.Module, rows: Sequence[Example], settings: TrainC
     sizes = sorted({-(-most // pieces) for pieces in (1, 2, 4, 8, 16, -(-most // LARGE))} - {0})
     sizes = [size for size in sizes if SMALL // 2 <= size <= LARGE]
     lengths = [len(row) - prefix for row in rows]
+    device = next(objective.parameters()).device
 
     def measure() -> int:
         objective.train()
         seconds: dict[int, float] = {}
         for size in sizes:
-            batch = make_batch([rows[i] for i in plan_batches(lengths, size, 0)[0]], prefix, size)
+            batch = make_batch([rows[i] for i in plan_batches(lengths, size, 0)[0]], prefix, size).to(device)
             once = _best_seconds(lambda batch=batch: objective(batch).backward(), repeats=2)  # type: ignore[misc]
             seconds[size] = once * most / size
             if seconds[size] > 1.1 * min(seconds.values()):

@@ -20,23 +20,7 @@ from transformers.modeling_layers import GradientCheckpointingLayer
 from pocketlm.train.attention import attend
 from pocketlm.train.batches import Batch, Example, make_batch
 from pocketlm.train.linear import ROUNDED_FORWARD, LoraLinear, Stack, can_stack
-
-
-def scratch(name: str, like: Tensor, dtype: torch.dtype | None = None) -> Tensor:
-    """A tensor for values that are read before the next call under this name: memory that stays in the cache.
-
-    It is shaped as `like`. A fresh tensor of a megabyte costs the system's zeroing of its pages, several times what
-    computing it costs.
-    """
-    key = (name, dtype or like.dtype, like.device)
-    size = like.numel()
-    kept = _kept.get(key)
-    if kept is None or len(kept) < size:
-        kept = _kept[key] = torch.empty(size, dtype=key[1], device=like.device)
-    return kept[:size].view(like.shape)
-
-
-_kept: dict[tuple[str, torch.dtype, torch.device], Tensor] = {}
+from pocketlm.train.scratch import scratch
 
 
 def _warm_fp32(name: str, x: Tensor) -> Tensor:

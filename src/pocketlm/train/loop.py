@@ -127,6 +127,7 @@ class State:
         self.weights: list[Tensor] = [weight for weight in objective.parameters() if weight.requires_grad]
         if not self.weights:
             raise InputError("no parameter of the model is trained; name layers in train.targets")
+        self.device = self.weights[0].device
         self.optimizer = make_optimizer(self.weights, settings)
         self.history = History()
         self._checkpoints, self._since = checkpoints, time.perf_counter()
@@ -187,9 +188,10 @@ def mean_loss(objective: nn.Module, examples: Sequence[Example], prefix: int, to
     was_training = objective.training
     objective.eval()
     total, labels = 0.0, 0
+    device = next(objective.parameters()).device
     with torch.no_grad():
         for indices in plan_batches([len(e) - prefix for e in examples], tokens, 0):
-            batch = make_batch([examples[i] for i in indices], prefix, tokens)
+            batch = make_batch([examples[i] for i in indices], prefix, tokens).to(device)
             total += objective(batch).item()
             labels += len(batch.label)
     objective.train(was_training)
@@ -236,7 +238,8 @@ def take_step(
     value = 0.0
     for place, rows in enumerate(mine or step[:1], 1):
         with nullcontext() if place == max(1, len(mine)) else team.no_sync(objective):
-            loss = objective(make_batch(rows, prefix, settings.micro_tokens or settings.batch_tokens)) * weight
+            batch = make_batch(rows, prefix, settings.micro_tokens or settings.batch_tokens).to(state.device)
+            loss = objective(batch) * weight
             value += loss.item() / team.num_processes
             loss.backward()
     if team.num_processes > 1:

@@ -14,7 +14,7 @@ from pocketlm.core.config import TrainConfig
 from pocketlm.core.errors import EnvironmentLacks, InputError
 from pocketlm.models.load import load_model
 from pocketlm.train.attention import check_packing, use_packed_attention
-from pocketlm.train.compute import Compute, choose_compute, keep_freed_memory
+from pocketlm.train.compute import Compute, choose_compute, choose_device, keep_freed_memory
 from pocketlm.train.fused import fuse
 from pocketlm.train.lora import add_lora, target_layers
 from pocketlm.train.objective import NextToken
@@ -23,11 +23,14 @@ BITS = {"qlora-8bit": 8, "qlora-4bit": 4}
 
 
 def choose(settings: TrainConfig, before: str | None = None) -> Compute:
-    """The arithmetic to train in; only LoRA has frozen products to run in 8 bits.
+    """The arithmetic to train in; only LoRA on a processor has frozen products to run in 8 bits.
 
     Args:
         before: what an interrupted training chose.
     """
+    if choose_device(settings.device).type != "cpu":
+        floats = (before or settings.compute).replace("auto", "bf16").replace("int8+", "").replace("int8", "bf16")
+        return Compute(torch.float32 if floats == "fp32" else torch.bfloat16)
     compute = choose_compute(before or settings.compute)
     return compute if _is_ours(settings) else Compute(compute.dtype)
 
@@ -51,13 +54,14 @@ def load_trainable(base: Path, settings: TrainConfig, compute: Compute) -> Any:
         InputError: no layer matches `train.targets`, or the base cannot train on packed rows. EnvironmentLacks: a quantized
             base is asked for and cannot be had.
     """
-    model = _load(base, settings, compute)
+    device = choose_device(settings.device)
+    model = _load(base, settings, compute).to(device)
     use_packed_attention(model)
     check_packing(model)
     if settings.compile:
         for block in model.model.layers:
             block.compile(dynamic=True)
-    else:
+    elif device.type == "cpu":
         fuse(model, int8=compute.int8)
     if settings.checkpointing:
         newer = getattr(model, "activation_checkpointing_enable", None)  # its name in later transformers

@@ -24,7 +24,7 @@ from pocketlm.models.load import resolve_base
 from pocketlm.tasks.call import CallRow
 from pocketlm.tasks.tools import ToolSet
 from pocketlm.train.batches import Example, plan_batches, shared_prefix
-from pocketlm.train.compute import choose_micro, choose_threads
+from pocketlm.train.compute import choose_device, choose_micro, choose_threads
 from pocketlm.train.loop import State, mean_loss, plan_steps, take_step
 from pocketlm.train.method import check_method, choose, load_objective
 from pocketlm.train.run import count, encode_all
@@ -151,7 +151,7 @@ def probe(
         epochs: as many as are encoded; further ones are taken to be like the first.
     """
     prefix = shared_prefix([*(example for rows in epochs for example in rows), *valid])
-    team = Accelerator(cpu=True)
+    team = Accelerator(cpu=choose_device(settings.device).type == "cpu")
     plan = plan_steps(epochs, prefix, settings, seed, team.num_processes)
     steps = round(len(plan) * max(1.0, settings.epochs / len(epochs)))
     state = State(objective, settings, None)

@@ -127,7 +127,7 @@ def train_run(
     from accelerate import Accelerator
 
     from pocketlm.train.checkpoint import Checkpoints
-    from pocketlm.train.compute import choose_micro, choose_threads
+    from pocketlm.train.compute import choose_device, choose_micro, choose_threads
     from pocketlm.train.loop import fit
     from pocketlm.train.method import check_method, choose, load_objective
     from pocketlm.train.track import tracked
@@ -136,7 +136,7 @@ def train_run(
     check_method(settings)
     if settings.patience and not valid:
         raise InputError("train.patience: there are no validation rows to watch; give data.valid or leave it out")
-    team = Accelerator(cpu=True)  # one process, or those that torchrun started
+    team = Accelerator(cpu=choose_device(config.train.device).type == "cpu")  # one process, or those torchrun started
     checkpoints = Checkpoints(folder, key, keep=settings.save_total_limit)
     if checkpoints.files:
         say(f"{folder}: an interrupted training was found, going on")
