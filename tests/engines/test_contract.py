@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from pocketlm.core.errors import InputError
 from pocketlm.engines.open import open_engine
 from pocketlm.engines.rules import RulesEngine
 from pocketlm.export.gguf import export_gguf
@@ -76,11 +77,39 @@ def test_a_grammar_for_each_prompt_and_free_strings_from_the_request_only(engine
         assert is_span(call.arguments["app"], row.request)
 
 
-def test_logprobs_sum_to_the_answers(engine: Any) -> None:
+def test_every_token_of_an_answer_has_its_logprob_and_its_end(engine: Any) -> None:
+    for answer in engine.generate([*PROMPTS, PROMPTS[1].replace("ü", "😀 ü")], max_tokens=12):
+        assert len(answer.logprobs) == len(answer.ends) == answer.tokens
+        assert sum(answer.logprobs) == pytest.approx(answer.logprob, abs=1e-4)
+        assert list(answer.ends) == sorted(answer.ends)
+        assert answer.ends[-1] == len(answer.text.rstrip("\ufffd"))
+
+
+def test_odds_of_an_answer_are_those_it_was_made_with(engine: Any) -> None:
     answer = engine.generate(PROMPTS[:1], max_tokens=6)[0]
-    if answer.stopped or "\ufffd" in answer.text or len(engine.tokenize(answer.text)) != answer.tokens:
+    prompt, ids = engine.tokenize(PROMPTS[0]), engine.tokenize(answer.text)
+    if answer.stopped or len(ids) != answer.tokens:
         pytest.skip("this random model's answer does not tokenize back to itself")
-    assert sum(engine.logprobs(PROMPTS[0], answer.text)) == pytest.approx(answer.logprob, abs=1e-2)
+    (odds,) = engine.odds([(prompt, ids)], top=3)
+    assert [one.logprob for one in odds] == pytest.approx(answer.logprobs, abs=1e-2)
+    assert [one.id for one in odds] == [one.top[0][0] for one in odds] == ids  # greedy
+    assert all(len(one.top) == 3 and one.top[0][1] >= one.top[1][1] >= one.top[2][1] for one in odds)
+    assert engine.decode(ids) == answer.text
+
+
+def test_odds_of_a_batch_are_those_of_each_alone(engine: Any) -> None:
+    pairs = [
+        (engine.tokenize(prompt), engine.tokenize(text))
+        for prompt, text in zip(PROMPTS, ("a", "ü 7", "1 2 3 4 5"), strict=True)
+    ]
+    together = engine.odds(pairs)
+    for pair, odds in zip(pairs, together, strict=True):
+        assert [o.logprob for o in odds] == pytest.approx([o.logprob for o in engine.odds([pair])[0]], abs=1e-4)
+
+
+def test_odds_need_something_in_front(engine: Any) -> None:
+    with pytest.raises(InputError, match="at least one token"):
+        engine.odds([([], [5])])
 
 
 def test_special_tokens_are_recognised_and_nothing_is_added(engine: Any) -> None:

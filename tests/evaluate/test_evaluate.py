@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from pocketlm.core.errors import InputError
-from pocketlm.engines.base import Generation
+from pocketlm.engines.base import Generation, Odds
 from pocketlm.evaluate.compare import compare, mcnemar
 from pocketlm.evaluate.evaluate import Report, evaluate, interval
 from pocketlm.tasks.call import Call, CallRow, CallTask
@@ -36,8 +36,11 @@ class Canned:
     def stream(self, prompt: str, **_: Any) -> Iterator[str]:
         yield ""
 
-    def logprobs(self, prompt: str, completion: str) -> list[float]:
+    def odds(self, pairs: Sequence[Any], **_: Any) -> list[list[Odds]]:
         return []
+
+    def decode(self, ids: Sequence[int]) -> str:
+        return ""
 
     def tokenize(self, text: str) -> list[int]:
         return []

@@ -82,7 +82,7 @@ def _torch_scores(folder: Path, prompt: list[int], completion: list[int]) -> lis
 def _scores(gguf_path: Path, prompt: str, completion: str) -> list[float]:
     engine = LlamaCppEngine(gguf_path, threads=1, context=256, exact=True)
     try:
-        return engine.logprobs(prompt, completion)
+        return [odds.logprob for odds in engine.odds([(engine.tokenize(prompt), engine.tokenize(completion))])[0]]
     finally:
         engine.close()
 

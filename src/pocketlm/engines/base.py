@@ -29,6 +29,8 @@ class Generation:
         stopped: True where the model ended by itself, False where max_tokens cut it.
         logprob: natural-log probability of the generated tokens, summed.
         seconds: wall time of this answer; in a batch, the batch's time divided by its rows.
+        logprobs: of each token, the stop token included; empty where the engine has none.
+        ends: for each of those tokens, the place in `text` behind its last whole character.
     """
 
     text: str
@@ -36,6 +38,25 @@ class Generation:
     stopped: bool
     logprob: float
     seconds: float
+    logprobs: tuple[float, ...] = ()
+    ends: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True)
+class Odds:
+    """What a model thought of a token that stood in a text.
+
+    Attributes:
+        logprob: its natural-log probability.
+        top: the likeliest tokens at its place, (id, natural-log probability), the likeliest first; as many as were asked for.
+    """
+
+    id: int
+    logprob: float
+    top: tuple[tuple[int, float], ...] = ()
+
+
+Ids = Sequence[int]
 
 
 class Engine(Protocol):
@@ -54,12 +75,19 @@ class Engine(Protocol):
         """Yield the answer in pieces as they are generated."""
         ...
 
-    def logprobs(self, prompt: str, completion: str) -> list[float]:
-        """Natural-log probability of each token of `completion` after `prompt`."""
+    def odds(self, pairs: Sequence[tuple[Ids, Ids]], *, top: int = 0, tick: Tick | None = None) -> list[list[Odds]]:
+        """What the model thinks of each token of a completion behind its prompt, both as token ids; no prompt is empty.
+
+        The primitive of perplexity, of choosing among given answers, and of looking inside.
+        """
         ...
 
     def tokenize(self, text: str) -> list[int]:
         """Token ids of `text`, special tokens recognised, nothing added in front or behind."""
+        ...
+
+    def decode(self, ids: Ids) -> str:
+        """The text of token ids, special tokens written out; bytes that are no whole character become U+FFFD."""
         ...
 
     def close(self) -> None:

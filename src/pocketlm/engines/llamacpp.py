@@ -10,11 +10,12 @@ import os
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import closing
+from itertools import accumulate
 from pathlib import Path
 from typing import Any, cast
 
 from pocketlm.core.errors import InputError
-from pocketlm.engines.base import Generation, Grammars, Tick, grammar_of
+from pocketlm.engines.base import Generation, Grammars, Ids, Odds, Tick, grammar_of
 from pocketlm.engines.llamacpp_server import LlamaCppServer
 from pocketlm.models.gguf_header import GgufHeader, check_gguf
 from pocketlm.tasks.template import template_for
@@ -67,10 +68,17 @@ class LlamaCppEngine:
         reply = self._complete(prompt, max_tokens, grammar=grammar, logprobs=1, verbose=True, return_tokens=True)
         seconds = time.perf_counter() - start
         choice, count = reply["choices"][0], reply["usage"]["completion_tokens"]
-        scores = [float(token["logprob"]) for token in _reported(reply)]
-        if len(scores) < count:
-            scores = self._scores(prompt, reply["__verbose"]["tokens"])
-        return Generation(choice["text"], count, choice["finish_reason"] == "stop", sum(scores), seconds)
+        text, stopped = choice["text"], choice["finish_reason"] == "stop"
+        reported = _reported(reply)
+        scores = tuple(float(token["logprob"]) for token in reported)
+        if len(scores) == count:
+            # the stop token is told of, though it is no part of the text
+            ends = [min(end, len(text)) for end in accumulate(len(token["token"]) for token in reported)]
+        else:
+            ids = reply["__verbose"]["tokens"]
+            scores = tuple(odds.logprob for odds in self._odds(prompt, ids, 0))
+            ends = [min(len(self.decode(ids[: i + 1]).rstrip("\ufffd")), len(text)) for i in range(len(ids))]
+        return Generation(text, count, stopped, sum(scores), seconds, scores, tuple(ends))
 
     def stream(self, prompt: str, *, max_tokens: int = 128, grammar: str | None = None) -> Iterator[str]:
         """Yield the answer in pieces, whole characters only. Closing the iterator stops the generation."""
@@ -80,35 +88,47 @@ class LlamaCppEngine:
                 if text := piece["choices"][0]["text"]:
                     yield text
 
-    def logprobs(self, prompt: str, completion: str) -> list[float]:
-        """Natural-log probability of each token of `completion` after `prompt`; the two are tokenized apart.
+    def odds(self, pairs: Sequence[tuple[Ids, Ids]], *, top: int = 0, tick: Tick | None = None) -> list[list[Odds]]:
+        """What the model thinks of each token of a completion behind its prompt.
 
         llama.cpp's server scores only tokens it generates. So each token is forced by a logit bias; what the server
         reports comes from the logits before the bias. The cached prompt makes this one decoding step a token.
         (A grammar of tokens would need one request for all, but ends the process at a stop token.)
         """
-        return self._scores(self.tokenize(prompt), self.tokenize(completion))
+        found = []
+        for prompt, completion in pairs:
+            if not prompt:
+                raise InputError("odds need a prompt of at least one token, such as the begin token")
+            found.append(self._odds(prompt, completion, top))
+            if tick:
+                tick(1)
+        return found
 
-    def _scores(self, prompt: list[int], completion: list[int]) -> list[float]:
-        return [self._score(prompt + completion[:place], token) for place, token in enumerate(completion)]
+    def _odds(self, prompt: Ids, completion: Ids, top: int) -> list[Odds]:
+        return [self._score([*prompt, *completion[:i]], token, top) for i, token in enumerate(completion)]
 
-    def _score(self, context: list[int], token: int) -> float:
-        forced = _reported(self._complete(context, 1, logprobs=1, logit_bias=[[token, FORCE]]))
+    def _score(self, context: list[int], token: int, top: int) -> Odds:
+        forced = _reported(self._complete(context, 1, logprobs=max(1, top), logit_bias=[[token, FORCE]]))
         if forced:
-            return float(forced[0]["logprob"])
+            return Odds(token, float(forced[0]["logprob"]), _likeliest(forced[0], top))
         # It ends inside a character: force the stop token, which is always reported, and find ours among the others.
         # Few first: the whole vocabulary takes a second.
-        for many in (64, self._vocabulary):
+        for many in (max(64, top), self._vocabulary):
             reply = self._complete(context, 1, logprobs=many, logit_bias=[[self._stop, FORCE]])
-            for other in _reported(reply)[0]["top_logprobs"]:
+            place = _reported(reply)[0]
+            for other in place["top_logprobs"]:
                 if other["id"] == token:
-                    return float(other["logprob"])
+                    return Odds(token, float(other["logprob"]), _likeliest(place, top))
         raise InputError(f"{self.uri}: llama.cpp gives no probability to token {token}")
 
     def tokenize(self, text: str) -> list[int]:
         """llama.cpp's own token ids of `text`: special tokens recognised, nothing added in front or behind."""
         body = {"content": text, "add_special": False, "parse_special": True}
         return cast(list[int], self._running().post("/tokenize", body)["tokens"])
+
+    def decode(self, ids: Ids) -> str:
+        """The text of token ids, special tokens written out."""
+        return cast(str, self._running().post("/detokenize", {"tokens": list(ids)})["content"])
 
     def close(self) -> None:
         """Stop the server and free the model. A second call does nothing."""
@@ -143,6 +163,10 @@ def _reported(reply: dict[str, Any]) -> list[dict[str, Any]]:
     """Tokens with their log-probabilities. llama.cpp leaves out each token that ends inside a multi-byte character."""
     logprobs = reply["choices"][0]["logprobs"]
     return cast(list[dict[str, Any]], logprobs["content"]) if logprobs else []
+
+
+def _likeliest(place: dict[str, Any], top: int) -> tuple[tuple[int, float], ...]:
+    return tuple((int(one["id"]), float(one["logprob"])) for one in place["top_logprobs"][:top])
 
 
 def _cores() -> int:

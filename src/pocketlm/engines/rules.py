@@ -13,7 +13,8 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from pocketlm.engines.base import Generation, Grammars, Tick
+from pocketlm.core.errors import InputError
+from pocketlm.engines.base import Generation, Grammars, Ids, Odds, Tick
 from pocketlm.tasks.call import Call, CallRow, CallTask
 from pocketlm.tasks.template import CHATML
 
@@ -54,14 +55,19 @@ class RulesEngine:
         """The whole answer in one piece."""
         yield self._answer(prompt)
 
-    def logprobs(self, prompt: str, completion: str) -> list[float]:
-        """Rules have no probabilities: 0 for what they would write, minus infinity for the rest."""
-        return [0.0 if self._answer(prompt) == completion else -math.inf]
+    def odds(self, pairs: Sequence[tuple[Ids, Ids]], *, top: int = 0, tick: Tick | None = None) -> list[list[Odds]]:
+        """Rules have no probabilities."""
+        raise InputError("rules have no probabilities; ask a model")
 
     def tokenize(self, text: str) -> list[int]:
         """Words by their place in the examples' vocabulary, -1 for unknown ones."""
         index = {word: i for i, word in enumerate(self._idf)}
         return [index.get(word, -1) for word in _words(text)]
+
+    def decode(self, ids: Ids) -> str:
+        """The words at these places of the vocabulary."""
+        words = list(self._idf)
+        return " ".join(words[i] for i in ids if i >= 0)
 
     def close(self) -> None:
         """Nothing is held."""

@@ -18,10 +18,12 @@ from torch import Tensor
 
 from pocketlm.core.errors import EnvironmentLacks, InputError
 from pocketlm.engines import shared_prefix
-from pocketlm.engines.base import Generation, Grammars, Tick, grammar_of
+from pocketlm.engines.base import Generation, Grammars, Ids, Odds, Tick, grammar_of
 from pocketlm.models.load import load_model, load_tokenizer, template_of
 
 TOKENS = 24_000  # whose keys and values exist at the same time: a gigabyte for SmolLM2-135M
+SCORED = 4096  # tokens scored in one pass
+LOGIT_ROWS = 256  # places whose logits over the vocabulary exist at the same time
 FINISHED = 0.25  # share of finished rows at which a batch is made smaller; doing so copies the keys and values
 
 
@@ -61,8 +63,8 @@ class TorchEngine:
                 grammars = [grammar_of(grammar, i) for i in rows]
                 done = _decode(self, [ids[i] for i in rows], shared, max_tokens, grammars, tick)
                 seconds = (time.perf_counter() - began) / len(rows)
-                for i, (tokens, logprob) in zip(rows, done, strict=True):
-                    answers[i] = self._generation(tokens, logprob, seconds)
+                for i, (tokens, logprobs) in zip(rows, done, strict=True):
+                    answers[i] = self._generation(tokens, logprobs, seconds)
         return [answers[i] for i in range(len(prompts))]
 
     def stream(self, prompt: str, *, max_tokens: int = 128, grammar: str | None = None) -> Iterator[str]:
@@ -81,14 +83,27 @@ class TorchEngine:
         if rest:
             yield rest
 
-    def logprobs(self, prompt: str, completion: str) -> list[float]:
-        """Natural-log probability of each token of `completion` after `prompt`."""
-        before, after = self.tokenize(prompt), self.tokenize(completion)
+    def odds(self, pairs: Sequence[tuple[Ids, Ids]], *, top: int = 0, tick: Tick | None = None) -> list[list[Odds]]:
+        """What the model thinks of each token of a completion behind its prompt.
+
+        Raises:
+            InputError: a prompt is empty, so that nothing comes before the first token.
+        """
+        if not all(prompt for prompt, _ in pairs):
+            raise InputError("odds need a prompt of at least one token, such as the begin token")
         self.model.set_attn_implementation("sdpa")
+        found: dict[int, list[Odds]] = {}
         with torch.inference_mode():
-            logits = self.model(input_ids=torch.tensor([before + after]), use_cache=False).logits[0].float()
-        scores = logits.log_softmax(-1)[len(before) - 1 : -1]
-        return [float(scores[i, token]) for i, token in enumerate(after)]
+            for rows in _batches([len(prompt) + len(completion) for prompt, completion in pairs], SCORED):
+                found |= zip(rows, _odds(self.model, [pairs[i] for i in rows], top), strict=True)
+                if tick:
+                    tick(len(rows))
+        return [found[i] for i in range(len(pairs))]
+
+    def decode(self, ids: Ids) -> str:
+        """The text of token ids, special tokens written out."""
+        text: str = self.tokenizer.decode(list(ids), skip_special_tokens=False, clean_up_tokenization_spaces=False)
+        return text
 
     def matcher(self, grammar: str) -> Any:
         """A fresh matcher of a GBNF grammar over this tokenizer.
@@ -117,20 +132,45 @@ class TorchEngine:
         del self.model
 
     def _text(self, tokens: list[int]) -> str:
-        kept = tokens[:-1] if tokens and tokens[-1] == self._stop else tokens
-        text: str = self.tokenizer.decode(kept, skip_special_tokens=False, clean_up_tokenization_spaces=False)
-        return text
+        return self.decode(tokens[:-1] if tokens and tokens[-1] == self._stop else tokens)
 
-    def _generation(self, tokens: list[int], logprob: float, seconds: float) -> Generation:
+    def _generation(self, tokens: list[int], logprobs: list[float], seconds: float) -> Generation:
         stopped = bool(tokens) and tokens[-1] == self._stop
-        return Generation(self._text(tokens), len(tokens), stopped, logprob, seconds)
+        text = self._text(tokens)
+        ends = tuple(len(self._text(tokens[: i + 1]).rstrip("\ufffd")) for i in range(len(tokens)))
+        return Generation(text, len(tokens), stopped, sum(logprobs), seconds, tuple(logprobs), ends)
 
 
-def _batches(lengths: Sequence[int]) -> Iterator[list[int]]:
+def _odds(model: Any, pairs: Sequence[tuple[Ids, Ids]], top: int) -> Iterator[list[Odds]]:
+    """The odds of one batch. Padded on the right: what comes later cannot be seen."""
+    rows = [[*prompt, *completion] for prompt, completion in pairs]
+    longest = max(map(len, rows))
+    ids = torch.tensor([row + [0] * (longest - len(row)) for row in rows])
+    hidden = model.base_model(input_ids=ids, use_cache=False).last_hidden_state
+    for row, states, (prompt, _) in zip(rows, hidden, pairs, strict=True):
+        found: list[Odds] = []
+        for start in range(len(prompt), len(row), LOGIT_ROWS):  # logits of all places at once would be gigabytes
+            end = min(start + LOGIT_ROWS, len(row))
+            scores = _logits(model, states[start - 1 : end - 1]).log_softmax(-1)
+            own = scores.gather(1, torch.tensor(row[start:end])[:, None])[:, 0].tolist()
+            best = scores.topk(top) if top else None
+            for i, (token, logprob) in enumerate(zip(row[start:end], own, strict=True)):
+                likeliest = zip(best.indices[i].tolist(), best.values[i].tolist(), strict=True) if best else ()
+                found.append(Odds(token, logprob, tuple(likeliest)))
+        yield found
+
+
+def _logits(model: Any, states: Tensor) -> Tensor:
+    logits: Tensor = model.get_output_embeddings()(states).float()
+    cap = getattr(model.config.get_text_config(), "final_logit_softcapping", None)
+    return logits if not cap else (logits / cap).tanh() * cap
+
+
+def _batches(lengths: Sequence[int], tokens: int = TOKENS) -> Iterator[list[int]]:
     """Indices of rows of like length, the shorter first, whose padded tokens fit the budget (or one longer row)."""
     rows: list[int] = []
     for index in sorted(range(len(lengths)), key=lambda i: lengths[i]):
-        if rows and (len(rows) + 1) * lengths[index] > TOKENS:
+        if rows and (len(rows) + 1) * lengths[index] > tokens:
             yield rows
             rows = []
         rows = [*rows, index]
@@ -141,22 +181,22 @@ def _batches(lengths: Sequence[int]) -> Iterator[list[int]]:
 def _decode(
     engine: TorchEngine, ids: list[list[int]], shared: int, max_tokens: int, grammars: Sequence[str | None],
     tick: Tick | None,
-) -> list[tuple[list[int], float]]:  # fmt: skip
-    """Tokens (the stop token included) and summed log-probability of each row."""
+) -> list[tuple[list[int], list[float]]]:  # fmt: skip
+    """Tokens of each row, the stop token included, and their log-probabilities."""
     tokens: list[list[int]] = [[] for _ in ids]
-    total = [0.0] * len(ids)
+    logprobs: list[list[float]] = [[] for _ in ids]
     waiting = len(ids)
     for rows, chosen, logprob in _steps(engine, ids, shared, max_tokens, grammars):
         for row, token, value in zip(rows, chosen.tolist(), logprob.tolist(), strict=True):
             if not tokens[row] or tokens[row][-1] != engine._stop:
                 tokens[row].append(token)
-                total[row] += value
+                logprobs[row].append(value)
         before, waiting = waiting, sum(answer[-1] != engine._stop for answer in tokens)
         if tick and before > waiting:
             tick(before - waiting)
     if tick and waiting:
         tick(waiting)
-    return list(zip(tokens, total, strict=True))
+    return list(zip(tokens, logprobs, strict=True))
 
 
 def _steps(
