@@ -10,9 +10,17 @@ import pytest
 
 from pocketlm.core.errors import InputError
 from pocketlm.engines.base import Generation, Odds
-from pocketlm.evaluate.compare import compare, mcnemar
-from pocketlm.evaluate.evaluate import Report, evaluate, interval
+from pocketlm.evaluate.baselines import WordEmbedder, baselines
+from pocketlm.evaluate.compare import compare, compare_all
+from pocketlm.evaluate.evaluate import evaluate
+from pocketlm.evaluate.foretell import windows
+from pocketlm.evaluate.leaks import leaks
+from pocketlm.evaluate.report import Report, RowResult, summarize
+from pocketlm.tasks.base import TextRow, ask
 from pocketlm.tasks.call import Call, CallRow, CallTask
+from pocketlm.tasks.classify import ClassifyTask
+from pocketlm.tasks.complete import CompleteTask, Piece
+from pocketlm.tasks.embed import EmbedTask
 from pocketlm.tasks.template import Message
 from pocketlm.tasks.tools import ToolSet
 
@@ -86,6 +94,7 @@ def test_metrics_slices_and_errors() -> None:
     found = report(set(range(0, 40, 2)))
     assert found.metrics["exact"] == 0.5
     assert found.slices["a"] == {"rows": 20, "exact": 1.0}
+    assert found.slices["up to 5 words"]["rows"] == 40
     assert found.slices["b"] == {"rows": 20, "exact": 0.0}
     low, high = found.intervals["exact"]
     assert 0.3 < low < 0.5 < high < 0.7
@@ -111,10 +120,80 @@ def test_other_rows_cannot_be_compared() -> None:
         compare(report({1}), evaluate(TASK, Canned({1}), ROWS[:20]))
 
 
-@pytest.mark.parametrize(("gained", "lost", "p"), [(0, 0, 1.0), (5, 5, 1.0), (6, 0, 0.03125), (1, 9, 0.021484375)])
-def test_mcnemar_is_the_exact_binomial(gained: int, lost: int, p: float) -> None:
-    assert mcnemar(gained, lost) == pytest.approx(p)
+def test_every_metric_is_compared_and_corrected_for_being_several() -> None:
+    found = compare_all(report(set(range(10))), report(set(range(30))))
+    assert found[0].metric == "exact"
+    assert {one.metric for one in found} >= {"exact", "lenient", "function", "valid", "f1", "stopped"}
+    assert next(one for one in found if one.metric == "stopped").verdict == "no difference shown"
 
 
-def test_interval_of_a_constant_is_a_point() -> None:
-    assert interval([True] * 10) == (1.0, 1.0)
+def test_figures_that_are_no_share_of_rows_are_compared_by_the_bootstrap() -> None:
+    task = CompleteTask()
+
+    def odds(nats: float) -> Report:
+        rows = [task.row({"text": f"{i}"}) for i in range(60)]
+        pieces = [[Piece("a", -nats - 0.1 * (i % 3), ("a",))] * 5 for i in range(60)]
+        results = [
+            RowResult(r.text, r.text, "", task.score_pieces(p).numbers, {}, [], [], 5, 0.0, {})
+            for r, p in zip(rows, pieces, strict=True)
+        ]
+        return summarize("e", task, results, 1.0, settings={})
+
+    found = compare(odds(2.0), odds(1.5))
+    assert (found.metric, found.verdict, found.test) == (
+        "perplexity",
+        "better",
+        "paired bootstrap",
+    )  # the lower the better
+    assert found.low < found.difference < found.high < 0
+    assert compare(odds(1.5), odds(2.0)).verdict == "worse"
+    assert compare(odds(2.0), odds(2.0)).verdict == "no difference shown"
+
+
+def test_few_rows_are_warned_of() -> None:
+    assert "Only 40 rows" in report({1}).notes[0]
+
+
+def test_baselines_answer_every_task() -> None:
+    train = ROWS[:20]
+    found = baselines(TASK, ROWS, train)
+    scores = {name: evaluate(TASK, engine, ROWS).metrics["exact"] for name, engine in found.items()}
+    assert scores["constant"] == 0.0
+    assert scores["majority"] == 0.5
+    classify = ClassifyTask(["a", "b"])
+    rows = [TextRow(ask(f"say {label} now"), [label]) for label in "abab"]
+    kinds = baselines(classify, rows, rows)
+    assert evaluate(classify, kinds["rule: label of the nearest example"], rows).metrics["accuracy"] == 1.0
+    assert evaluate(classify, kinds["majority"], rows).metrics["accuracy"] == 0.5
+
+
+def test_rows_that_were_trained_on_are_found() -> None:
+    test = [TextRow(ask("wake me at seven"), ["a"]), TextRow(ask("something else altogether"), ["b"])]
+    train = [TextRow(ask("Wake me  at seven"), ["a"])]
+    (note, *_) = leaks(test, train)
+    assert note.startswith("1 of 2 rows stand in the training rows too")
+    assert leaks(test, []) == []
+
+
+def test_embeddings_find_their_texts() -> None:
+    rows = EmbedTask.rows(
+        [
+            ({"anchor": "red apple", "positive": "a red apple lies there"}, ""),
+            ({"anchor": "blue sea", "positive": "the blue sea"}, ""),
+        ]
+    )
+    found = evaluate(EmbedTask(["green tree"]), WordEmbedder(), rows)
+    assert found.metrics["recall_at_1"] == found.metrics["ndcg_at_10"] == 1.0
+    pairs = EmbedTask.rows([({"a": "red apple", "b": other, "score": score}, "") for other, score in [("red apple", 1.0), ("apple pie", 0.5), ("sea", 0.0)]])  # fmt: skip
+    assert evaluate(EmbedTask(), WordEmbedder(), pairs).metrics["spearman"] == pytest.approx(1)
+    with pytest.raises(InputError, match="makes no embeddings"):
+        evaluate(EmbedTask(), Canned(set()), rows)
+
+
+def test_windows_score_every_token_once_behind_enough_others() -> None:
+    ids = list(range(100))
+    found = list(windows(ids, window=30, overlap=10))
+    assert [token for _, scored in found for token in scored] == ids[1:]
+    assert all(len(context) + len(scored) <= 30 for context, scored in found)
+    assert all(len(context) >= 10 for context, _ in found[1:])
+    assert list(windows([7], 30, 10)) == []

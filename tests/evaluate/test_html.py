@@ -10,11 +10,14 @@ from typing import Any
 
 import pytest
 
-from pocketlm.evaluate.evaluate import Report, RowResult, summarize
+from pocketlm.evaluate.report import Report, RowResult, summarize
+from pocketlm.tasks.call import CallTask
+from pocketlm.tasks.tools import ToolSet
 from pocketlm.evaluate.html import MOST_POINTS, MOST_WRONG_ROWS, render_report, write_report
 
 EVIL = "play <script>alert(\"x\")</script> & 'more'"
 VOID = {"meta"}
+TASK = CallTask(ToolSet.from_openai([{"name": "play_music"}], "t"))
 
 
 class Page(HTMLParser):
@@ -61,13 +64,24 @@ def row(
     text: str, right: bool, answer: str = '{"play_music":{"query":"x"}}', why: str = "play_music.query wrong"
 ) -> RowResult:
     expected: list[dict[str, Any]] = [{"name": "play_music", "arguments": {"query": "<b>jazz</b>"}}]
-    flags = {"exact": right, "lenient": right, "function": True, "valid": True, "stopped": True}
-    return RowResult(text, expected, answer, flags, [] if right else [why], 9, 0.1, -0.5)
+    shares = {"exact": right, "lenient": right, "function": True, "valid": True, "stopped": True}
+    return RowResult(
+        text=text,
+        expected=expected,
+        answer=answer,
+        numbers={name: (float(share), 1.0) for name, share in shares.items()},
+        items={"play_music.<q>": (float(right), 1.0, 1.0)},
+        why=[] if right else [why],
+        groups=["play_<music>", "up to 10 words"],
+        tokens=9,
+        seconds=0.1,
+        signals={"answer": -0.5 if right else -2.0},
+    )
 
 
 def report(name: str, right: int, rows: int = 8) -> Report:
     results = [row(f"{EVIL} {i}", i < right) for i in range(rows)]
-    return summarize(f"runs/{name}", {"constrain": name == "gguf"}, results, 2.0)
+    return summarize(f"runs/{name}", TASK, results, 2.0, settings={"constrain": name == "gguf"})
 
 
 def history(steps: int) -> list[dict[str, float]]:
@@ -120,14 +134,16 @@ def test_every_report_and_part_is_there() -> None:
     assert "play_music.query wrong" in page.text
     assert page.tags.count("details") == 1
     assert "circle" in page.tags
-    assert page.tags.count("polyline") == 3
+    assert page.tags.count("polyline") == 5  # loss, smoothed, validation; risk, and the honest line's empty curve
+    assert "play_music.<q>" in page.text
+    assert "Only 8 rows" in page.text
 
 
 def test_the_headline_says_what_came_out() -> None:
     said = re.sub("<[^>]+>", "", full().split('class="headline">')[1].split("</p>")[0])
-    assert said.startswith("tuned: 87.5% of 8 requests answered exactly right (95% interval")
-    assert "Better than base, which answers 0.0% (+87.5 points" in said
-    assert "gguf answers 75.0% exactly right; 100.0% of its answers are the same" in said
+    assert said.startswith("tuned: 87.5% exact on 8 rows (95% interval")
+    assert "Better than base, which gets 0.0% (+87.5 points" in said
+    assert "gguf gets 75.0%; 100.0% of its answers are the same" in said
     assert said.endswith("1 of 2 export checks failed.")
 
 
@@ -141,7 +157,7 @@ def test_reports_on_different_rows_are_shown_but_not_compared() -> None:
 @pytest.mark.parametrize("name", ["tuned", "model.gguf"])
 def test_one_report_alone(name: str) -> None:
     page = Page(render_report("t", {name: report(name, 8)}))
-    assert f"{name}: 100.0% of 8 requests" in page.text
+    assert f"{name}: 100.0% exact on 8 rows" in page.text
     assert "Training" not in page.text
     assert "Wrong answers" not in page.text
     assert "Facts" not in page.text
@@ -149,7 +165,9 @@ def test_one_report_alone(name: str) -> None:
 
 def test_nothing_at_all() -> None:
     assert "No rows were scored." in Page(render_report("t", {})).text
-    assert "No rows were scored." in Page(render_report("t", {"tuned": summarize("e", {}, [], 0.0)})).text
+    assert (
+        "No rows were scored." in Page(render_report("t", {"tuned": summarize("e", TASK, [], 0.0, settings={})})).text
+    )
 
 
 @pytest.mark.parametrize(
@@ -174,7 +192,11 @@ def test_long_runs_and_many_errors_stay_small() -> None:
 
 def test_answers_that_no_file_can_hold_are_written(tmp_path: Path) -> None:
     odd = summarize(
-        "e", {}, [row("half \ud83d", False, answer="nul \x00 \x1b[0m", why="x\udc00"), row("", False, "")], 1.0
+        "e",
+        TASK,
+        [row("half \ud83d", False, answer="nul \x00 \x1b[0m", why="x\udc00"), row("", False, "")],
+        1.0,
+        settings={},
     )
     file = tmp_path / "deep" / "report.html"
     write_report(file, "t", {"tuned": odd})

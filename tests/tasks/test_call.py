@@ -56,8 +56,7 @@ def test_longer_forms_are_understood() -> None:
 @pytest.mark.parametrize("text", ["", "hello", '{"f":', '{"f":1}', "[1]", "null", '{"a":{}} x'])
 def test_unreadable_answers_score_nothing(text: str) -> None:
     score = CallTask(TOOLS).score(CallRow(ROW.messages, ()), text, CHATML)
-    assert not score.exact
-    assert not score.valid
+    assert (score["exact"], score["valid"], score["function"]) == (0, 0, 0)
 
 
 @pytest.mark.parametrize(
@@ -74,7 +73,7 @@ def test_unreadable_answers_score_nothing(text: str) -> None:
 )
 def test_scores(answer: str, exact: bool, lenient: bool) -> None:
     score = CallTask(TOOLS).score(ROW, answer, CHATML)
-    assert (score.exact, score.lenient) == (exact, lenient)
+    assert (score["exact"], score["lenient"]) == (exact, lenient)
 
 
 def test_differences_name_the_argument() -> None:

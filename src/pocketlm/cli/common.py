@@ -19,10 +19,13 @@ if TYPE_CHECKING:
     from pocketlm.core.config import Config
     from pocketlm.data.dataset import Dataset
     from pocketlm.evaluate.evaluate import Report
-    from pocketlm.tasks.call import CallRow, CallTask
+    from pocketlm.tasks.call import CallTask
 
 Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON on standard output, and nothing else.")]
 Set = Annotated[list[str], typer.Option("--set", help="Override a setting, such as --set train.lr=1e-4.")]
+
+
+COLUMNS = 3  # metrics beside the main one in a table of text
 
 
 def output(as_json: bool, value: Any, text: str) -> None:
@@ -37,14 +40,23 @@ def be_quiet(as_json: bool) -> None:
 
 
 def score_table(reports: Mapping[str, Report]) -> str:
-    """The reports side by side, as text."""
-    lines = [f"{'':<22}{'exact':>7}  {'95 % interval':<16}{'lenient':>8}{'function':>10}{'valid':>8}{'seconds':>9}"]
+    """The reports side by side, as text: the main metric with its interval, then a few others."""
+    last = list(reports.values())[-1]
+    kinds = last.kinds
+    others = [name for name in kinds if name not in (last.main, "stopped")][:COLUMNS]
+    heads = "".join(f"{name:>{max(9, len(name) + 2)}}" for name in others)
+    lines = [f"{'':<36}{last.main:>9}  {'95 % interval':<17}{heads}{'seconds':>9}"]
     for name, report in reports.items():
-        low, high = report.intervals["exact"]
-        share = report.metrics
+        if last.main not in report.metrics:
+            lines.append(f"{name:<36}{'-':>9}")
+            continue
+        low, high = (kinds[last.main].show(end) for end in report.intervals[last.main])
+        cells = "".join(
+            f"{kinds[other].show(report.metrics[other]) if other in report.metrics else '-':>{max(9, len(other) + 2)}}"
+            for other in others
+        )
         lines.append(
-            f"{name:<22}{share['exact']:>7.1%}  {f'{low:.1%} - {high:.1%}':<16}{share['lenient']:>8.1%}"
-            f"{share['function']:>10.1%}{share['valid']:>8.1%}{report.seconds:>9.1f}"
+            f"{name[:35]:<36}{kinds[last.main].show(report.metrics[last.main]):>9}  {f'{low} - {high}':<17}{cells}{report.seconds:>9.1f}"
         )
     return "\n".join(lines)
 
@@ -68,17 +80,6 @@ def task_for(engine: str, tools: Path | None, tools_in_prompt: str | None) -> Ca
     made = read_manifest(home)
     grounding = Grounding.from_json(made.get("grounding", {}))
     return CallTask(ToolSet.load(found), tools_in_prompt or made["tools_in_prompt"], grounding=grounding)
-
-
-def rows_for(data: Path, task: CallTask) -> list[CallRow]:
-    """Test rows of a run or dataset folder, or all rows of a file."""
-    from pocketlm.data.dataset import Dataset
-    from pocketlm.data.read import read_rows
-
-    for folder in (data, data / "data"):
-        if (folder / "manifest.json").is_file() and (folder / "test.jsonl").is_file():
-            return Dataset.open(folder).rows("test")
-    return read_rows(data, task.tools).rows
 
 
 def first_alone() -> AbstractContextManager[None]:

@@ -1,39 +1,83 @@
-"""`pocketlm compare`: two saved reports on the same rows."""
+"""`pocketlm compare`: two engines, or two saved reports, on the same rows."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from pocketlm.cli.common import Json, be_quiet, output
 
+if TYPE_CHECKING:
+    from pocketlm.evaluate.compare import Comparison
+    from pocketlm.evaluate.report import Report
+
+SHOWN = 5  # rows that changed, each way
+
 
 def compare(
-    a: Annotated[Path, typer.Argument(help="Report of the reference, from `pocketlm eval --save`.")],
-    b: Annotated[Path, typer.Argument(help="Report of the candidate.")],
-    metric: Annotated[str, typer.Option(help="exact, lenient, function or valid.")] = "exact",
+    a: Annotated[str, typer.Argument(help="The reference: a report from `pocketlm eval --save`, or an engine.")],
+    b: Annotated[str, typer.Argument(help="The candidate: a report, or an engine.")],
+    data: Annotated[str | None, typer.Option(help="Rows for engines; default: the candidate run's test rows.")] = None,
+    metric: Annotated[str | None, typer.Option(help="The metric that decides; default: the task's main one.")] = None,
+    gate: Annotated[str, typer.Option(help='Conditions on B, such as "exact>=0.95"; without it, B must not be worse than A.')] = "",
+    junit: Annotated[Path | None, typer.Option(help="Write the gate's result as a JUnit file.")] = None,
+    markdown: Annotated[Path | None, typer.Option(help="Write it as a Markdown summary.")] = None,
+    html: Annotated[Path | None, typer.Option(help="Write both reports side by side as a web page.")] = None,
     as_json: Json = False,
-) -> None:
-    """Say whether B is better or worse than A, with paired statistics; exit code 3 when it is worse."""
+) -> None:  # fmt: skip
+    """Say whether B is better or worse than A, with paired statistics; exit code 3 when it is worse or a gate fails."""
     be_quiet(as_json)
-    from pocketlm.core.errors import GateFailed, InputError
-    from pocketlm.core.files import read_json
+    from pocketlm.cli import gates
     from pocketlm.evaluate.compare import compare as paired
-    from pocketlm.evaluate.evaluate import Report
+    from pocketlm.evaluate.compare import compare_all
 
-    reports = []
-    for path in (a, b):
-        try:
-            reports.append(Report.from_json(read_json(path)))
-        except (KeyError, TypeError) as error:
-            raise InputError(f"{path}: not a report; make one with `pocketlm eval ENGINE --save {path}`") from error
-    found = paired(reports[0], reports[1], metric)
-    text = (
-        f"{metric}: {found.difference:+.1%} [{found.low:+.1%}, {found.high:+.1%}], p = {found.p:.3f}: {found.verdict}; "
-        f"{len(found.gained)} rows gained, {len(found.lost)} lost"
-    )
-    output(as_json, found.to_json(), text)
-    if found.verdict == "worse":
-        raise GateFailed(f"{b} is worse than {a} on {metric}")
+    first, second, scoring = _reports(a, b, data)
+    found = paired(first, second, metric)
+    every = [found, *(one for one in compare_all(first, second) if one.metric != found.metric)]
+    conditions = gate or f"no_worse_than={a}"
+    checked = gates.check(conditions, second, scoring, junit, markdown)
+    if html:
+        from pocketlm.evaluate.html import write_report
+
+        write_report(html, f"{b} against {a}", {a: first, b: second})
+    value = {**found.to_json(), "all": [one.to_json() for one in every], "gate": [vars(one) for one in checked]}
+    output(as_json, value, _text(every, first, second) + "\n\n" + "\n".join(f"{'ok ' if c.passed else 'BAD'} {c.sentence}" for c in checked))  # fmt: skip
+    gates.enforce(checked)
+
+
+def _reports(a: str, b: str, data: str | None) -> tuple[Report, Report, Any]:
+    from pocketlm.cli.gates import read_report
+    from pocketlm.cli.subject import Asked, find_scoring
+
+    if a.endswith(".json") and b.endswith(".json"):
+        return read_report(Path(a)), read_report(Path(b)), None
+    scoring = find_scoring(Asked(b, data))
+    first, second = (read_report(Path(one)) if one.endswith(".json") else scoring.report(one) for one in (a, b))
+    return first, second, scoring
+
+
+def _text(every: list[Comparison], a: Report, b: Report) -> str:
+    main = every[0]
+    lines = [f"{len(b.rows)} rows; B is {main.verdict} on {main.metric}"]
+    lines.append(f"{'':<18}{'A':>9}{'B':>9}{'difference':>12}  {'95 % interval':<20}{'p':>7}  verdict")
+    for one in every:
+        kind = b.kinds[one.metric]
+        scale, unit = (100, " pt") if kind.percent else (1, "")
+        change = f"{scale * one.difference:+.1f}{unit}" if kind.percent else f"{one.difference:+.3g}"
+        spread = (
+            f"[{scale * one.low:+.1f}, {scale * one.high:+.1f}]"
+            if kind.percent
+            else f"[{one.low:+.3g}, {one.high:+.3g}]"
+        )
+        lines.append(
+            f"{one.metric:<18}{kind.show(one.a):>9}{kind.show(one.b):>9}{change:>12}  {spread:<20}{one.p:>7.3f}  {one.verdict}"
+        )
+    lines.append(f"{main.test} for {main.metric}; the other p-values are corrected for being {len(every) - 1} (Holm).")
+    for what, places in (("better", main.gained), ("worse", main.lost)):
+        lines.append(f"{len(places)} rows {what} in B" + (", for example:" if places else ""))
+        lines += [
+            f"  {b.rows[i].text[:60]!r}: {a.rows[i].answer[:60]!r} -> {b.rows[i].answer[:60]!r}" for i in places[:SHOWN]
+        ]
+    return "\n".join(lines)

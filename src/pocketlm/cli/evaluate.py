@@ -3,54 +3,136 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from pocketlm.cli.common import Json, be_quiet, output, rows_for, score_table, task_for
+from pocketlm.cli.common import Json, be_quiet, output, score_table
+from pocketlm.cli.subject import Asked, agree, find_scoring, training_rows
+
+if TYPE_CHECKING:
+    from pocketlm.evaluate.report import Report
+
+BRIDGES = ("lm-eval:", "mteb:")
 
 
 def evaluate(
-    engine: Annotated[str, typer.Argument(help="runs/NAME, FILE.gguf, starter:NAME, hf:NAME or a model folder.")],
-    data: Annotated[
-        Path | None, typer.Argument(help="Rows, or a run or dataset folder; default: the run's test rows.")
-    ] = None,
+    engine: Annotated[str, typer.Argument(help="runs/NAME, FILE.gguf, starter:NAME, hf:NAME, a model folder, or a teacher's name such as openai:MODEL.")],
+    data: Annotated[str | None, typer.Argument(help="Rows, a run, dataset or suite folder, lm-eval:TASK or mteb:TASK; default: the run's test rows.")] = None,
+    task: Annotated[str | None, typer.Option(help="What the rows are, where that cannot be seen from them.")] = None,
     tools: Annotated[Path | None, typer.Option(help="tools.json, where the engine has none of its own.")] = None,
     tools_in_prompt: Annotated[str | None, typer.Option(help="full, names or none; default: as trained.")] = None,
-    constrain: Annotated[bool, typer.Option(help="Allow only outputs that fit the schemas.")] = True,
-    max_tokens: Annotated[int, typer.Option(help="Longest answer.", min=1)] = 128,
-    threads: Annotated[int | None, typer.Option(help="Threads for llama.cpp.", min=1)] = None,
+    constrain: Annotated[bool, typer.Option(help="Allow only outputs that fit the task.")] = True,
+    max_tokens: Annotated[int | None, typer.Option(help="Longest answer; default: the task's.", min=1)] = None,
+    limit: Annotated[int | None, typer.Option(help="Score so many rows, drawn by chance with a fixed seed.", min=1)] = None,
+    train: Annotated[Path | None, typer.Option(help="Training rows, to look for leaks and for the baselines; default: the run's.")] = None,
+    baselines: Annotated[bool, typer.Option(help="Score a constant, a majority and a rule beside it.")] = True,
+    alike: Annotated[str, typer.Option(help="Embedder that free answers are compared with their references by: static, starter:minilm-l6; none for none.")] = "static",
+    latency: Annotated[bool, typer.Option(help="Measure first token, whole answers, memory, energy.")] = False,
+    threads: Annotated[int | None, typer.Option(help="Threads to answer with.", min=1)] = None,
+    gate: Annotated[str, typer.Option(help='Conditions, such as "exact>=0.95, p95_ms<=200, no_worse_than=runs/old"; exit code 3 where one fails.')] = "",
+    junit: Annotated[Path | None, typer.Option(help="Write the gate's result as a JUnit file.")] = None,
+    markdown: Annotated[Path | None, typer.Option(help="Write it as a Markdown summary.")] = None,
     save: Annotated[Path | None, typer.Option(help="Write the report, with every row, as JSON.")] = None,
+    html: Annotated[Path | None, typer.Option(help="Write the report as a web page.")] = None,
+    fresh: Annotated[bool, typer.Option(help="Ask again, even what was answered before.")] = False,
+    budget: Annotated[float | None, typer.Option(help="The most a model behind a network may cost.")] = None,
+    yes: Annotated[bool, typer.Option("--yes", help="Agree to send the rows to a model behind a network.")] = False,
     as_json: Json = False,
-) -> None:
-    """Answer every row and score the answers: exact match with its 95 % interval, slices, errors."""
+) -> None:  # fmt: skip
+    """Answer every row and score the answers: metrics with their 95 % intervals, slices, errors."""
     be_quiet(as_json)
-    from pocketlm.core.errors import InputError
-    from pocketlm.core.files import write_json
-    from pocketlm.engines.open import open_engine
-    from pocketlm.evaluate.evaluate import evaluate as score
-    from pocketlm.tasks.call import TOOLS_IN_PROMPT
+    if data and data.startswith(BRIDGES):
+        from pocketlm.evaluate.bridges import run_bridge
 
-    if tools_in_prompt is not None and tools_in_prompt not in TOOLS_IN_PROMPT:
-        raise InputError(f"--tools-in-prompt {tools_in_prompt}: choose one of {', '.join(TOOLS_IN_PROMPT)}")
-    task = task_for(engine, tools, tools_in_prompt)
-    if data is None and not Path(engine).is_dir():
-        raise InputError(
-            f"eval {engine}: say which rows to score, for example `pocketlm eval {engine} data/test.jsonl`"
-        )
-    rows = rows_for(data or Path(engine), task)
-    subject = open_engine(engine, threads=threads)
-    try:
-        report = score(task, subject, rows, constrain=constrain, max_tokens=max_tokens)
-    finally:
-        subject.close()
+        output(as_json, *run_bridge(engine, data, limit=limit, threads=threads))
+        return
+    asked = Asked(
+        engine, data, task, tools, tools_in_prompt, constrain, max_tokens, limit, alike, threads, budget, fresh
+    )
+    known = training_rows(asked, train)
+    scoring = find_scoring(asked, known)
+    agree(engine, scoring, yes, budget)
+    reports: dict[str, Report] = scoring.baselines(known) if baselines else {}
+    report = scoring.report(engine)
+    if latency:
+        report = _with_latency(report, scoring, engine)
+    reports[_short(engine)] = report
+    _keep(engine, scoring, report, save)
+    if html:
+        _write_page(html, engine, data, reports)
+    checked = None
+    if gate:
+        from pocketlm.cli.gates import check
+
+        checked = check(gate, report, scoring, junit, markdown)
+    value = {key: value for key, value in report.to_json().items() if key != "rows"}
+    value["baselines"] = {name: one.metrics for name, one in reports.items() if one is not report}
+    value["gate"] = checked and [vars(one) for one in checked]
+    output(as_json, value, _text(reports, report, checked))
+    if checked:
+        from pocketlm.cli.gates import enforce
+
+        enforce(checked)
+
+
+def _short(uri: str) -> str:
+    return uri if len(uri) <= 28 else "…" + uri[-27:]
+
+
+def _with_latency(report: Report, scoring: Any, engine: str) -> Report:
+    from dataclasses import replace
+
+    from pocketlm.evaluate.latency import measure_latency
+    from pocketlm.evaluate.scoring import prompts_for
+
+    prompts, grammars = prompts_for(scoring, engine)
+    found = measure_latency(engine, prompts, grammars=grammars, threads=scoring.threads, max_tokens=scoring.max_tokens or scoring.task.max_tokens)  # fmt: skip
+    return replace(report, latency=found.to_json())
+
+
+def _keep(engine: str, scoring: Any, report: Report, save: Path | None) -> None:
+    """Write the report where it was asked for, and a line of it into the engine's history."""
+    from pocketlm.core.files import sha256_value, write_json
+    from pocketlm.evaluate.suites import HISTORY, append, entry_of
+
     if save:
         write_json(save, report.to_json())
-    slices = "\n".join(
-        f"  {name:<20}{found['exact']:>7.1%} of {found['rows']}" for name, found in report.slices.items()
-    )
-    errors = "\n".join(f"  {count:>3} x {what}" for what, count in report.errors) or "  none"
-    text = (
-        f"{len(rows)} rows\n{score_table({engine[-21:]: report})}\n\nExact by function:\n{slices}\n\nErrors:\n{errors}"
-    )
-    output(as_json, {key: value for key, value in report.to_json().items() if key != "rows"}, text)
+    home = Path(engine).parent if engine.endswith(".gguf") else Path(engine)
+    if (home / "manifest.json").is_file():
+        rows = sha256_value([row.to_json() for row in scoring.rows])
+        append(home / HISTORY, entry_of(report, rows, save))
+
+
+def _write_page(path: Path, engine: str, data: str | None, reports: dict[str, Report]) -> None:
+    from pocketlm.cli.subject import run_facts
+    from pocketlm.core.progress import say
+    from pocketlm.evaluate.html import write_report
+
+    history, facts, calibration = run_facts(engine)
+    title = f"{_short(engine)} on {Path(data or engine).name}"
+    write_report(path, title, reports, history=history, facts=facts, calibration=calibration)
+    say(f"Report: {path}")
+
+
+def _text(reports: dict[str, Report], report: Report, checked: Any) -> str:
+    kind = report.kinds[report.main]
+    parts = [f"{len(report.rows)} rows, task {report.task}\n{score_table(reports)}"]
+    parts += [f"note: {note}" for note in report.notes]
+    others = [
+        f"  {name:<18}{kinds.show(report.metrics[name]):>9}  {kinds.about}" for name, kinds in report.kinds.items()
+    ]
+    parts.append("Metrics:\n" + "\n".join(others))
+    weakest = sorted(report.slices.items(), key=lambda pair: pair[1][report.main] * (-1 if kind.lower else 1))[:20]
+    slices = [f"  {name:<28}{kind.show(found[report.main]):>8} of {found['rows']:.0f}" for name, found in weakest]
+    if slices:
+        parts.append(f"{report.main} by slice, the weakest first:\n" + "\n".join(slices))
+    if report.errors:
+        parts.append("Errors:\n" + "\n".join(f"  {count:>3} x {what}" for what, count in report.errors))
+    if report.latency:
+        from pocketlm.evaluate.latency import Latency, latency_text
+
+        parts.append(latency_text(Latency.from_json(report.latency)))
+    if checked:
+        parts.append("Gate:\n" + "\n".join(f"  {'ok ' if one.passed else 'BAD'} {one.sentence}" for one in checked))
+    return "\n\n".join(parts)

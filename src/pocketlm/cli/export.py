@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from pocketlm.cli.common import Json, be_quiet, output, rows_for
+from pocketlm.cli.common import Json, be_quiet, output
 
 
 def export(
@@ -18,6 +18,7 @@ def export(
 ) -> None:
     """Export a run and prove on its test rows that the very file does the job; exit code 3 when it does not."""
     be_quiet(as_json)
+    from pocketlm.data.load import load_call_rows
     from pocketlm.engines.open import open_engine
     from pocketlm.evaluate.evaluate import Report
     from pocketlm.evaluate.store import scored
@@ -26,7 +27,7 @@ def export(
 
     opened = Run.open(run)
     task = opened.task
-    rows = rows_for(run, task)
+    rows = load_call_rows(run, task.tools)
 
     def reference() -> Report:
         kept, key = run / "reports" / "tuned.json", opened.identity

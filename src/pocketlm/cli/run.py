@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -36,14 +36,14 @@ def run(
         row = CallRow((Message("user", text),), ())
         prompt, grammar = task.prompt(row, template), task.grammar(template, row) if constrain else None
         if as_json:
-            written = subject.generate([prompt], max_tokens=max_tokens, grammar=grammar)[0].text
+            written = subject.generate([prompt], max_tokens=max_tokens, grammar=grammar)[0]
             try:
-                calls = [call.to_json() for call in task.parse(written, template)]
+                calls = [call.to_json() for call in task.parse(written.text, template)]
             except ValueError as error:
                 raise InputError(
-                    f"the answer was cut or is not JSON; raise --max-tokens {max_tokens} ({written!r})"
+                    f"the answer was cut or is not JSON; raise --max-tokens {max_tokens} ({written.text!r})"
                 ) from error
-            output(True, {"request": text, "calls": calls}, "")
+            output(True, {"request": text, "calls": calls, **_confidence(engine, task, written, template)}, "")
             return
         for piece in subject.stream(prompt, max_tokens=max_tokens, grammar=grammar):
             print(piece, end="", flush=True)
@@ -60,3 +60,15 @@ def run(
                 answer(line.strip())
     finally:
         subject.close()
+
+
+def _confidence(engine: str, task: Any, answer: Any, template: Any) -> dict[str, Any]:
+    """How likely the answer is right and what to do with it, where the engine's confidence was calibrated."""
+    from pocketlm.evaluate.calibrate import calibration_of
+    from pocketlm.evaluate.confidence import signals
+
+    calibration = calibration_of(engine)
+    if calibration is None:
+        return {}
+    told = signals(answer, task.spans(answer.text, template))
+    return {"confidence": round(calibration.chance(told), 4), "decision": calibration.decide(told)}

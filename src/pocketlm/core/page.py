@@ -49,6 +49,11 @@ code { font: .86em/1.45 ui-monospace, SFMono-Regular, Menlo, Consolas, "DejaVu S
 .chart .grid { stroke: var(--line); } .chart polyline { fill: none; stroke-linejoin: round; }
 .raw { stroke: var(--main); stroke-width: 1; opacity: .4; } .smooth { stroke: var(--main); stroke-width: 2.2; }
 .valid { stroke: var(--other); stroke-width: 1.6; stroke-dasharray: 5 4; } .dot { fill: var(--other); }
+.dot { fill-opacity: .85; } .diagonal { stroke: var(--soft); stroke-dasharray: 3 4; }
+.shades { display: block; max-width: 100%; height: auto; } .shades text { fill: var(--ink); font-size: 11px; }
+.shades .right { fill: var(--main); } .shades .confused { fill: var(--other); }
+.two { display: grid; grid-template-columns: 1fr 1fr; gap: 1rem; }
+.warn { color: var(--other); font-weight: 600; }
 .histogram { fill: var(--bar); } mark { background: none; color: var(--good); }
 .findings small { color: var(--soft); overflow-wrap: anywhere; }
 .findings ul { margin: .4rem 0 0; padding-left: 1.1rem; } .findings ul:empty { display: none; }
@@ -66,6 +71,7 @@ dt { color: var(--soft); } dd { margin: 0; overflow-wrap: anywhere; }
   .headline { font-size: 1.05rem; } .chart text { font-size: 20px; } .by .bar { width: 3.4rem; }
   .by .pair { flex-direction: column-reverse; align-items: flex-start; gap: .15rem; }
   .by .pair b { text-align: left; }
+  .two { grid-template-columns: 1fr; }
   .stack thead { display: none; } .stack tr { display: block; border-bottom: 1px solid var(--line); padding: .5rem 0; }
   .stack tr:last-child { border-bottom: 0; }
   .stack.stack td { display: block; width: auto; border: 0; padding: .1rem 0; }

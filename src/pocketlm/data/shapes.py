@@ -142,6 +142,8 @@ def _calls(format_name: str) -> Callable[[Row, Path], Iterator[Row]]:
         messages = [{"role": message.role, "content": message.content} for message in parsed.messages]
         out: Row = {"text": messages[0]["content"]} if _is_request(messages) else {"messages": messages}
         out["calls"] = calls
+        if parsed.possible:
+            out["possible"] = list(parsed.possible)
         if parsed.tools not in NOTHING:
             out["tools"] = json.loads(parsed.tools) if isinstance(parsed.tools, str) else parsed.tools
         yield out
@@ -187,7 +189,7 @@ def _intent(row: Row, file: Path) -> Iterator[Row]:
 
 
 def _bfcl(row: Row, file: Path) -> Iterator[Row]:
-    """A question of the Berkeley leaderboard, with the first of its possible answers; without any, nothing is to be called."""
+    """A question of the Berkeley leaderboard, with its possible answers and the first of them; without any, nothing is to be called."""
     answers = _possible_answers(file)
     turns = row["question"][0]
     functions = row["function"] if isinstance(row["function"], list) else [row["function"]]
@@ -197,7 +199,8 @@ def _bfcl(row: Row, file: Path) -> Iterator[Row]:
             given = {key: values[0] for key, values in arguments.items() if "" not in values}
             calls.append({"name": name, "arguments": {key: _first_of(value) for key, value in given.items()}})
     tools = [{"type": "function", "function": _plain_types(function)} for function in functions]
-    yield from _calls("native")({"messages": turns, "calls": calls, "tools": tools}, file)
+    possible = answers.get(str(row.get("id")), [])
+    yield from _calls("native")({"messages": turns, "calls": calls, "tools": tools, "possible": possible}, file)
 
 
 @lru_cache(maxsize=4)

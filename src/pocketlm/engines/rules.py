@@ -6,19 +6,16 @@ are looked up in the request, and what stands between them is taken as the new v
 
 from __future__ import annotations
 
-import math
 import re
 import time
-from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import Any
 
 from pocketlm.core.errors import InputError
 from pocketlm.engines.base import Generation, Grammars, Ids, Odds, Tick
+from pocketlm.engines.nearest import WORD, Nearest, words
 from pocketlm.tasks.call import Call, CallRow, CallTask
 from pocketlm.tasks.template import CHATML
-
-WORD = re.compile(r"\w+(?:[':]\w+)*|[^\w\s]")
 
 
 class RulesEngine:
@@ -29,10 +26,7 @@ class RulesEngine:
         self.template = CHATML.name
         self._task = task
         self._examples = list(examples)
-        counts = [Counter(_words(self._masked(row))) for row in self._examples]
-        frequency = Counter(word for count in counts for word in count)
-        self._idf = {word: math.log(len(counts) / n) + 1 for word, n in frequency.items()}
-        self._vectors = [self._vector(count) for count in counts]
+        self._nearest = Nearest([self._masked(row) for row in self._examples])
 
     def prompt(self, row: CallRow) -> str:
         """What this engine is asked."""
@@ -46,7 +40,7 @@ class RulesEngine:
         for prompt in prompts:
             start = time.perf_counter()
             text = self._answer(prompt)
-            answers.append(Generation(text, len(_words(text)), True, 0.0, time.perf_counter() - start))
+            answers.append(Generation(text, len(words(text)), True, 0.0, time.perf_counter() - start))
             if tick:
                 tick(1)
         return answers
@@ -61,21 +55,19 @@ class RulesEngine:
 
     def tokenize(self, text: str) -> list[int]:
         """Words by their place in the examples' vocabulary, -1 for unknown ones."""
-        index = {word: i for i, word in enumerate(self._idf)}
-        return [index.get(word, -1) for word in _words(text)]
+        index = {word: i for i, word in enumerate(self._nearest.idf)}
+        return [index.get(word, -1) for word in words(text)]
 
     def decode(self, ids: Ids) -> str:
         """The words at these places of the vocabulary."""
-        words = list(self._idf)
-        return " ".join(words[i] for i in ids if i >= 0)
+        known = list(self._nearest.idf)
+        return " ".join(known[i] for i in ids if i >= 0)
 
     def close(self) -> None:
         """Nothing is held."""
 
     def _answer(self, request: str) -> str:
-        vector = self._vector(Counter(_words(request)))
-        best = max(range(len(self._vectors)), key=lambda i: _dot(vector, self._vectors[i]))
-        example = self._examples[best]
+        example = self._examples[self._nearest.find(request)]
         calls = [Call(call.name, _fill(call.arguments, example.text, request)) for call in example.calls]
         answer = self._task.completion(CallRow(example.messages, tuple(calls)), CHATML)
         return answer.removesuffix(CHATML.stop)
@@ -85,19 +77,6 @@ class RulesEngine:
         for value in _strings([call.arguments for call in row.calls]):
             text = text.replace(value, " ")
         return text
-
-    def _vector(self, count: Counter[str]) -> dict[str, float]:
-        weights = {word: n * self._idf.get(word, 0.0) for word, n in count.items()}
-        norm = math.sqrt(sum(weight * weight for weight in weights.values())) or 1.0
-        return {word: weight / norm for word, weight in weights.items()}
-
-
-def _words(text: str) -> list[str]:
-    return [word.lower() for word in WORD.findall(text)]
-
-
-def _dot(a: dict[str, float], b: dict[str, float]) -> float:
-    return sum(weight * b[word] for word, weight in a.items() if word in b)
 
 
 def _strings(value: Any) -> Iterator[str]:

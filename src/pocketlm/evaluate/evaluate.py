@@ -1,109 +1,94 @@
-"""Task x Engine x rows -> Report. The one place where anything is scored: a base, a run, an exported file, rules."""
+"""Task x Engine x rows -> Report. The one place where anything is scored: a base, a run, an exported file, an API, rules."""
 
 from __future__ import annotations
 
-import random
 import time
-from collections import Counter, defaultdict
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
+from contextlib import nullcontext
+from dataclasses import replace
 from typing import Any
 
+from pocketlm.core.errors import InputError
 from pocketlm.core.progress import progress
 from pocketlm.engines.base import Engine, Generation, Tick
-from pocketlm.tasks.call import CallRow, CallTask, RowScore
-from pocketlm.tasks.template import TEMPLATES
+from pocketlm.evaluate.confidence import signals
+from pocketlm.evaluate.foretell import foretold
+from pocketlm.evaluate.report import Report, RowResult, summarize
+from pocketlm.evaluate.retrieve import retrieved
+from pocketlm.tasks.base import Score, yes
+from pocketlm.tasks.instruct import ALIKE
+from pocketlm.tasks.template import TEMPLATES, Template
 
-RESAMPLES = 2000
+__all__ = ["Report", "RowResult", "evaluate"]
+
 FEW = 24  # rows asked freely, to see whether the others should be
 
 
-@dataclass(frozen=True)
-class RowResult:
-    """One row's answer and what it scored; `flags` maps a metric's name to whether the row has it."""
-
-    text: str
-    expected: list[dict[str, Any]]
-    answer: str
-    flags: dict[str, bool]
-    why: list[str]
-    tokens: int
-    seconds: float
-    logprob: float
-
-
-@dataclass(frozen=True)
-class Report:
-    """What an evaluation found.
-
-    Attributes:
-        metrics: name -> share of rows, 0..1.
-        intervals: name -> 95 % bootstrap interval over rows.
-        slices: group -> {"rows": n, "exact": share}; groups are functions, no call, several calls.
-        errors: most frequent differences, e.g. ("set_alarm.time wrong", 4).
-    """
-
-    engine: str
-    settings: dict[str, Any]
-    metrics: dict[str, float]
-    intervals: dict[str, tuple[float, float]]
-    slices: dict[str, dict[str, float]]
-    errors: list[tuple[str, int]]
-    seconds: float
-    tokens_per_s: float
-    rows: list[RowResult] = field(default_factory=list)
-
-    def to_json(self) -> dict[str, Any]:
-        """Plain values for a file."""
-        return asdict(self)
-
-    @classmethod
-    def from_json(cls, value: dict[str, Any]) -> Report:
-        """The inverse of `to_json`."""
-        rows = [RowResult(**row) for row in value["rows"]]
-        intervals = {name: (low, high) for name, (low, high) in value["intervals"].items()}
-        errors = [(what, count) for what, count in value["errors"]]
-        return cls(**{**value, "rows": rows, "intervals": intervals, "errors": errors})
-
-
 def evaluate(
-    task: CallTask,
-    engine: Engine,
-    rows: Sequence[CallRow],
+    task: Any,
+    engine: Any,
+    rows: Sequence[Any],
     *,
     constrain: bool = False,
-    max_tokens: int = 128,
+    max_tokens: int | None = None,
     title: str = "",
+    alike: str = "",
+    notes: Sequence[str] = (),
 ) -> Report:
-    """Answer every row greedily and score the answers.
+    """Ask an engine about every row and score what it says.
 
     Args:
-        constrain: allow only outputs that fit the tools' schemas.
-        max_tokens: longest answer; a model that does not stop is cut there.
+        task: any of tasks/registry.py; `engine`: an Engine, or an Embedder for the task `embed`.
+        constrain: allow only answers the task's grammar allows.
+        max_tokens: longest answer, by default the task's; a model that does not stop is cut there.
+        alike: an embedder's name; free answers are then compared with their references by meaning too.
+        notes: what a reader must know before trusting the report.
+
+    Raises:
+        InputError: no rows, or an engine that cannot do this task.
     """
-    template = TEMPLATES[engine.template]
-    bare = getattr(engine, "prompt", None)  # the rule baseline takes the request as it is
-    prompts = [bare(row) if bare else task.prompt(row, template) for row in rows]
+    if not rows:
+        raise InputError("no rows to score; name a file with at least one")
+    settings = {"constrain": constrain, "max_tokens": max_tokens or task.max_tokens}
     start = time.perf_counter()
-    with progress(title or f"Scoring {engine.uri}", len(rows)) as update:
-        if constrain and not bare:
-            answers = _constrained(task, engine, rows, prompts, max_tokens, update)
+    own_bar = hasattr(engine, "chat")
+    with nullcontext(_ignore) if own_bar else progress(title or f"Scoring {engine.uri}", len(rows)) as update:
+        if task.asks == "vectors":
+            results = retrieved(task, engine, rows, update)
+        elif task.asks == "odds":
+            results = foretold(task, engine, rows, update)
         else:
-            answers = engine.generate(prompts, max_tokens=max_tokens, tick=update)
+            results = _answered(task, engine, rows, constrain, settings["max_tokens"], update)
+    if alike and "similarity" in task.metrics:
+        results = _compared(results, alike)
+        settings["alike"] = alike
     seconds = time.perf_counter() - start
+    return summarize(engine.uri, task, results, seconds, settings=settings, notes=notes)
+
+
+def _ignore(advance: int = 1) -> None:
+    """No bar."""
+
+
+def _answered(
+    task: Any, engine: Any, rows: Sequence[Any], constrain: bool, max_tokens: int, tick: Tick
+) -> list[RowResult]:
+    template = TEMPLATES[engine.template]
+    if hasattr(engine, "chat"):  # behind a network: messages, no prompt text, no grammar
+        answers = engine.chat([task.messages(row, template) for row in rows], max_tokens=max_tokens, tick=tick)
+    else:
+        bare = getattr(engine, "prompt", None)  # baselines take the row as it is
+        prompts = [bare(row) if bare else task.prompt(row, template) for row in rows]
+        if constrain and not bare and task.grammar(template) is not None:
+            answers = _constrained(task, engine, rows, prompts, max_tokens, tick)
+        else:
+            answers = engine.generate(prompts, max_tokens=max_tokens, tick=tick)
     scores = [task.score(row, answer.text, template) for row, answer in zip(rows, answers, strict=True)]
-    results = [_result(task, *item) for item in zip(rows, answers, scores, strict=True)]
-    settings = {
-        "constrain": constrain,
-        "grounding": task.grounding.to_json(),
-        "max_tokens": max_tokens,
-        "tools_in_prompt": task.tools_in_prompt,
-    }
-    return summarize(engine.uri, settings, results, seconds)
+    return [_result(task, template, *item) for item in zip(rows, answers, scores, strict=True)]
 
 
 def _constrained(
-    task: CallTask, engine: Engine, rows: Sequence[CallRow], prompts: Sequence[str], max_tokens: int, tick: Tick
+    task: Any, engine: Engine, rows: Sequence[Any], prompts: Sequence[str], max_tokens: int, tick: Tick
 ) -> list[Generation]:
     """Greedy answers under the grammar, asked for freely where that gives the same.
 
@@ -137,53 +122,30 @@ def _constrained(
     return [answers[i] for i in range(len(rows))]
 
 
-def summarize(engine: str, settings: dict[str, Any], rows: list[RowResult], seconds: float) -> Report:
-    """Metrics, intervals and slices from scored rows."""
-    names = list(rows[0].flags) if rows else []
-    columns = {name: [row.flags[name] for row in rows] for name in names}
-    tokens = sum(row.tokens for row in rows)
-    return Report(
-        engine=engine,
-        settings=settings,
-        metrics={name: sum(column) / len(column) for name, column in columns.items()},
-        intervals={name: interval(column) for name, column in columns.items()},
-        slices=_slices(rows),
-        errors=Counter(why for row in rows for why in row.why).most_common(12),
-        seconds=round(seconds, 2),
-        tokens_per_s=round(tokens / seconds, 1) if seconds else 0.0,
-        rows=rows,
-    )
+def _compared(results: list[RowResult], embedder: str) -> list[RowResult]:
+    """The rows with how near their answers are to their references by meaning."""
+    from pocketlm.engines.embedder import open_embedder
+
+    vectors = open_embedder(embedder).embed([text for row in results for text in (row.answer, str(row.expected))])
+    found = []
+    for row, got, want in zip(results, vectors[::2], vectors[1::2], strict=True):
+        likeness = float(got @ want)
+        found.append(
+            replace(row, numbers=row.numbers | {"similarity": (likeness, 1.0), "alike": yes(likeness >= ALIKE)})
+        )
+    return found
 
 
-def interval(values: Sequence[float], seed: int = 0) -> tuple[float, float]:
-    """95 % percentile bootstrap interval of a mean (Efron 1979)."""
-    rng = random.Random(seed)
-    n = len(values)
-    means = sorted(sum(rng.choices(values, k=n)) / n for _ in range(RESAMPLES))
-    return means[int(0.025 * RESAMPLES)], means[int(0.975 * RESAMPLES) - 1]
-
-
-def _result(task: CallTask, row: CallRow, answer: Generation, score: RowScore) -> RowResult:
+def _result(task: Any, template: Template, row: Any, answer: Generation, score: Score) -> RowResult:
     return RowResult(
         text=row.text,
-        expected=[task.tools.ordered(call).to_json() for call in row.calls],
+        expected=task.expected(row),
         answer=answer.text,
-        flags={name: getattr(score, name) for name in task.metrics} | {"stopped": answer.stopped},
+        numbers={**score.numbers, "stopped": (float(answer.stopped), 1.0)},
+        items=score.items,
         why=score.why,
+        groups=task.groups(row),
         tokens=answer.tokens,
         seconds=round(answer.seconds, 4),
-        logprob=round(answer.logprob, 4),
+        signals=signals(answer, task.spans(answer.text, template)),
     )
-
-
-def _slices(rows: Sequence[RowResult]) -> dict[str, dict[str, float]]:
-    groups: dict[str, list[bool]] = defaultdict(list)
-    for row in rows:
-        exact = row.flags["exact"]
-        if not row.expected:
-            groups["(no call)"].append(exact)
-        elif len(row.expected) > 1:
-            groups["(several calls)"].append(exact)
-        for name in sorted({call["name"] for call in row.expected}):
-            groups[name].append(exact)
-    return {name: {"rows": len(hits), "exact": sum(hits) / len(hits)} for name, hits in sorted(groups.items())}

@@ -1,44 +1,39 @@
-"""Reports as one web page that needs nothing else, no script, font or network: it can be mailed, printed, archived."""
+"""Reports as one web page that needs nothing else, no script, font or network: it can be mailed, printed, archived.
+
+The verdict first, then the table, pictures, and the rows that went wrong.
+"""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from itertools import accumulate
 from pathlib import Path
+from typing import Any
 
 from pocketlm.core import page
 from pocketlm.core.errors import InputError
-from pocketlm.core.files import write_text
+from pocketlm.core.files import dump_compact, write_text
+from pocketlm.evaluate.calibrate import Calibration
 from pocketlm.evaluate.compare import Comparison, compare
-from pocketlm.evaluate.evaluate import Report, RowResult
-from pocketlm.tasks.compact import render_calls
-from pocketlm.tasks.tools import Call
+from pocketlm.evaluate.latency_page import latency_section
+from pocketlm.evaluate.loss_plot import loss_curve
+from pocketlm.evaluate.page_plots import confidence_plots, confusion, trade_off
+from pocketlm.evaluate.report import Report, RowResult
 
-COLUMNS = {
-    "exact": "function and all arguments are right",
-    "lenient": "right when capitals, spaces and the form of numbers are ignored",
-    "function": "the right function, whatever its arguments",
-    "valid": "the answer can be read and fits the schema",
-    "stopped": "the answer ended by itself",
-}
-SIDE_BY_SIDE = 3  # reports in the table by function
+SIDE_BY_SIDE = 3  # reports in the table by slice
+MOST_COLUMNS = 5  # metrics beside the main one in the table
 MOST_WRONG_ROWS = 500
-MOST_POINTS = 800  # of a curve; more cannot be seen
-WIDTH, HEIGHT = 640, 300  # of the loss curve, in its own units
-RATE_HEIGHT = 150  # of the learning rate's
-LEFT, RIGHT, TOP, BOTTOM = 58, 20, 34, 52  # its margins
+MOST_ITEMS = 40
 
 
 def render_report(
     title: str,
-    reports: dict[str, Report],
+    reports: Mapping[str, Report],
     *,
     history: Sequence[Mapping[str, float]] = (),
     checks: Sequence[tuple[str, bool, str]] = (),
     facts: Mapping[str, str] = {},
     examples: Sequence[tuple[str, str]] = (),
+    calibration: Calibration | None = None,
 ) -> str:
     """One self-contained HTML page.
 
@@ -49,29 +44,23 @@ def render_report(
         checks: of the export: name, whether it passed, what was found.
         facts: what a reader needs to know of how this was made: base, licence, rows, machine, versions.
         examples: requests and the calls that were answered.
+        calibration: of the main report's confidence.
     """
-    parts = [_scores(reports), _curve(history), _by_function(reports)]
+    parts = [_notes(reports), _scores(reports), loss_curve(history), _by_slice(reports)]
     if reports:
-        main = reports[_main(reports)]
-        parts += [_errors(_main(reports), main), _examples(examples), _wrong_rows(_main(reports), main)]
+        name, main = _main(reports), reports[_main(reports)]
+        parts += [_by_item(name, main), confusion(main), confidence_plots(main, calibration), trade_off(reports)]
+        parts += [latency_section(main.latency) if main.latency else ""]
+        parts += [_errors(name, main), _examples(examples), _wrong_rows(name, main)]
     else:
         parts.append(_examples(examples))
     parts += [_checks(checks), page.facts(facts)]
     return page.page(title, _headline(reports, checks), parts)
 
 
-def write_report(
-    path: Path,
-    title: str,
-    reports: dict[str, Report],
-    *,
-    history: Sequence[Mapping[str, float]] = (),
-    checks: Sequence[tuple[str, bool, str]] = (),
-    facts: Mapping[str, str] = {},
-    examples: Sequence[tuple[str, str]] = (),
-) -> None:
+def write_report(path: Path, title: str, reports: Mapping[str, Report], **more: Any) -> None:
     """Write the page of `render_report` to `path`."""
-    write_text(path, render_report(title, reports, history=history, checks=checks, facts=facts, examples=examples))
+    write_text(path, render_report(title, reports, **more))
 
 
 # ---------------------------------------------------------------------------------------------- headline and scores
@@ -90,19 +79,17 @@ def _compare(a: Report, b: Report) -> Comparison | None:
 
 def _headline(reports: Mapping[str, Report], checks: Sequence[tuple[str, bool, str]]) -> str:
     """What came out, in a few sentences."""
-    if not reports or "exact" not in reports[_main(reports)].metrics:
+    if not reports or not reports[_main(reports)].metrics:
         return "No rows were scored."
     name = _main(reports)
     main, first = reports[name], "base" if "base" in reports else next(iter(reports))
-    low, high = main.intervals["exact"]
-    result = f"{page.escape(name)}: {main.metrics['exact']:.1%} of {len(main.rows):,} requests answered exactly right"
-    said = [f"<strong>{result}</strong> (95% interval {low:.1%} to {high:.1%})."]
+    said = [_result(name, main)]
     if first != name and (versus := _compare(reports[first], main)):
-        said.append(_versus(first, reports[first].metrics["exact"], versus))
+        said.append(_versus(first, versus, main))
     last = list(reports)[-1]
     if last != name and list(reports).index(name) < len(reports) - 1 and (kept := _compare(main, reports[last])):
         said.append(
-            f"{page.escape(last)} answers {reports[last].metrics['exact']:.1%} exactly right; "
+            f"{page.escape(last)} gets {_shown(reports[last], main.main)}; "
             f"{kept.same:.1%} of its answers are the same to the letter."
         )
     if checks:
@@ -115,68 +102,132 @@ def _headline(reports: Mapping[str, Report], checks: Sequence[tuple[str, bool, s
     return " ".join(said)
 
 
-def _versus(name: str, before: float, found: Comparison) -> str:
-    points = f"{100 * found.difference:+.1f} points, 95% interval {100 * found.low:+.1f} to {100 * found.high:+.1f}"
+def _result(name: str, report: Report) -> str:
+    kind, (low, high) = report.kinds[report.main], report.intervals[report.main]
+    figure = f"<strong>{page.escape(name)}: {kind.show(report.value)} {page.escape(report.main)}"
+    return (
+        f"{figure} on {len(report.rows):,} rows</strong> (95% interval {kind.show(low)} to {kind.show(high)}): "
+        f"{page.escape(kind.about)}."
+    )
+
+
+def _versus(name: str, found: Comparison, report: Report) -> str:
+    kind = report.kinds[found.metric]
+    if kind.percent:
+        points = f"{100 * found.difference:+.1f} points, 95% interval {100 * found.low:+.1f} to {100 * found.high:+.1f}"
+    else:
+        points = f"{found.difference:+.3g}, 95% interval {found.low:+.3g} to {found.high:+.3g}"
     verdict = {"better": "Better than", "worse": "Worse than"}.get(found.verdict, "No difference shown from")
-    return f"{verdict} {page.escape(name)}, which answers {before:.1%} ({points})."
+    return f"{verdict} {page.escape(name)}, which gets {kind.show(found.a)} ({points})."
+
+
+def _shown(report: Report, metric: str) -> str:
+    return report.kinds[metric].show(report.metrics[metric]) if metric in report.metrics else "&ndash;"
+
+
+def _notes(reports: Mapping[str, Report]) -> str:
+    """What must be known before a figure is trusted."""
+    notes = dict.fromkeys(note for report in reports.values() for note in report.notes)
+    items = "".join(f"<li>{page.escape(note)}</li>" for note in notes)
+    return (
+        page.section('<span class="warn">Before you trust these figures</span>', f"<ul>{items}</ul>") if notes else ""
+    )
 
 
 def _scores(reports: Mapping[str, Report]) -> str:
     """The table of reports."""
-    if not reports:
+    if not reports or not reports[_main(reports)].metrics:
         return ""
-    others = [name for name in COLUMNS if name != "exact"]
-    heads = page.heads("model", "exact, with its 95% interval") + page.heads(
-        *others, "seconds", "tokens/s", number=True
+    main = reports[_main(reports)]
+    others = [name for name in main.kinds if name != main.main]
+    shown = [name for name in others if name != "stopped"][:MOST_COLUMNS]
+    heads = page.heads("model", f"{main.main}, with its 95% interval") + page.heads(
+        *shown, "seconds", "tokens/s", number=True
     )
-    rows = [_score_row(name, report, others, name == _main(reports)) for name, report in reports.items()]
-    words = "; ".join(f"<b>{page.escape(name)}</b>: {page.escape(meaning)}" for name, meaning in COLUMNS.items())
-    return page.section("Scores", page.table("scores", heads, rows), f"Share of rows. {words}.")
+    rows = [_score_row(name, report, main, shown, report is main) for name, report in reports.items()]
+    words = "; ".join(
+        f"<b>{page.escape(name)}</b> {page.escape(main.kinds[name].about)}"
+        + ("" if name in shown or name == main.main else f" ({_shown(main, name)})")
+        for name in [main.main, *others]
+    )
+    return page.section("Scores", page.table("scores", heads, rows), f"{words}.")
 
 
-def _score_row(name: str, report: Report, others: Sequence[str], main: bool) -> str:
+def _score_row(name: str, report: Report, main: Report, others: Sequence[str], is_main: bool) -> str:
     about = [report.engine, f"{len(report.rows):,} rows"]
     if report.settings.get("constrain"):
         about.append("held to the schema")
     cells = [f'<th scope="row">{page.escape(name)}<small>{page.escape(" · ".join(about))}</small></th>']
-    if "exact" in report.metrics:
-        share, spread = report.metrics["exact"], report.intervals["exact"]
-        range_text = f"<small>{100 * spread[0]:.1f}&ndash;{100 * spread[1]:.1f}</small>"
-        cells.append(f'<td><div class="pair">{page.bar(share, spread)}<b>{share:.1%}</b>{range_text}</div></td>')
+    if main.main in report.metrics:
+        kind, value, spread = main.kinds[main.main], report.metrics[main.main], report.intervals[main.main]
+        numbers = [f"{100 * end:.1f}" if kind.percent else f"{end:,.4g}" for end in spread]
+        bar = page.bar(value, spread) if kind.percent else ""
+        cells.append(
+            f'<td><div class="pair">{bar}<b>{kind.show(value)}</b><small>{"&ndash;".join(numbers)}</small></div></td>'
+        )
     else:
         cells.append("<td>&ndash;</td>")
-    numbers = [f"{report.metrics[other]:.1%}" if other in report.metrics else "&ndash;" for other in others]
-    numbers.append(f"{report.seconds:,.0f}" if report.seconds >= 100 else f"{report.seconds:.1f}")
-    numbers.append(f"{report.tokens_per_s:,.0f}" if report.tokens_per_s else "&ndash;")
-    cells += [f'<td class="number">{number}</td>' for number in numbers]
-    kind = ' class="main"' if main else ""
-    return f"<tr{kind}>{''.join(cells)}</tr>"
+    columns = [_shown(report, other) if other in report.kinds else "&ndash;" for other in others]
+    columns.append(f"{report.seconds:,.0f}" if report.seconds >= 100 else f"{report.seconds:.1f}")
+    columns.append(f"{report.tokens_per_s:,.0f}" if report.tokens_per_s else "&ndash;")
+    cells += [f'<td class="number">{column}</td>' for column in columns]
+    kind_of_row = ' class="main"' if is_main else ""
+    return f"<tr{kind_of_row}>{''.join(cells)}</tr>"
 
 
-def _by_function(reports: Mapping[str, Report]) -> str:
-    """Exact match of each function, the weakest of the main report first, the last reports side by side."""
+def _by_slice(reports: Mapping[str, Report]) -> str:
+    """The main metric of each slice, the weakest of the main report first, the last reports side by side."""
     if not reports or not reports[_main(reports)].slices:
         return ""
-    main = _main(reports)
+    name = _main(reports)
     shown = list(reports)[-SIDE_BY_SIDE:]
-    if main not in shown:
-        shown = [main, *shown[1:]]
-    slices = reports[main].slices
+    if name not in shown:
+        shown = [name, *shown[1:]]
+    main, slices = reports[name], reports[name].slices
+    kind = main.kinds[main.main]
     rows = []
-    for group in sorted(slices, key=lambda group: (slices[group]["exact"], group)):
+    for group in sorted(slices, key=lambda group: (slices[group][main.main] * (-1 if kind.lower else 1), group)):
         cells = [f'<th scope="row">{page.escape(group)}</th><td class="number">{slices[group]["rows"]:,.0f}</td>']
-        cells += [_slice_cell(reports[name].slices.get(group), name == main) for name in shown]
+        cells += [_slice_cell(reports[one].slices.get(group, {}).get(main.main), main, one == name) for one in shown]
         rows.append(f"<tr>{''.join(cells)}</tr>")
-    heads = page.heads("function") + page.heads("rows", number=True) + page.heads(*shown)
-    note = f"The weakest of {page.escape(main)} first. Few rows say little: with 10 rows, one row is 10 points."
-    return page.section("Exact match by function", page.table("by", heads, rows), note)
+    heads = page.heads("slice") + page.heads("rows", number=True) + page.heads(*shown)
+    note = f"The weakest of {page.escape(name)} first. Few rows say little: with 10 rows, one row is 10 points."
+    return page.section(f"{page.escape(main.main).capitalize()} by slice", page.table("by", heads, rows), note)
 
 
-def _slice_cell(found: Mapping[str, float] | None, main: bool) -> str:
-    if found is None:
+def _slice_cell(value: float | None, main: Report, is_main: bool) -> str:
+    if value is None:
         return "<td>&ndash;</td>"
-    kind = "pair main" if main else "pair"
-    return f'<td><div class="{kind}">{page.bar(found["exact"])}<b>{found["exact"]:.0%}</b></div></td>'
+    kind = main.kinds[main.main]
+    bar = page.bar(value) if kind.percent else ""
+    shown = f"{value:.0%}" if kind.percent else kind.show(value)
+    return f'<td><div class="{"pair main" if is_main else "pair"}">{bar}<b>{shown}</b></div></td>'
+
+
+def _by_item(name: str, report: Report) -> str:
+    """Precision and recall of each argument, label or field, the weakest first."""
+    if not report.items:
+        return ""
+    weakest = sorted(report.items, key=lambda item: (report.items[item]["f1"], -report.items[item]["wanted"]))[
+        :MOST_ITEMS
+    ]
+    rows = []
+    for item in weakest:
+        found = report.items[item]
+        cells = "".join(
+            f'<td><div class="pair">{page.bar(found[k])}<b>{found[k]:.0%}</b></div></td>'
+            for k in ("precision", "recall")
+        )
+        rows.append(f'<tr><th scope="row"><code>{page.escape(item)}</code></th><td class="number">{found["wanted"]:,.0f}</td>{cells}</tr>')  # fmt: skip
+    what = {"call": "argument", "classify": "label", "extract": "field"}.get(report.task, "item")
+    heads = page.heads(what) + page.heads("wanted", number=True) + page.heads("precision", "recall")
+    more = f" The weakest {MOST_ITEMS} of {len(report.items)}." if len(report.items) > MOST_ITEMS else ""
+    note = f"Of {page.escape(name)}. Precision: of those given, how many are right. Recall: of those wanted, how many were found.{more}"
+    table = page.table("by", heads, rows)
+    body = (
+        f"<details>\n<summary>{len(report.items)} {what}s</summary>\n{table}\n</details>" if len(rows) > 12 else table
+    )
+    return page.section(f"By {what}", body, note)
 
 
 # ------------------------------------------------------------------------------------- errors, rows, checks, facts
@@ -202,27 +253,45 @@ def _examples(examples: Sequence[tuple[str, str]]) -> str:
 
 
 def _wrong_rows(name: str, report: Report) -> str:
-    """Every row the model got wrong, folded."""
-    wrong = [row for row in report.rows if not row.flags.get("exact", True)]
-    if not wrong:
+    """Every row the model got wrong, the worst first, folded."""
+    graded = [(row, row.value(report.main)) for row in report.rows]
+    wrong = sorted(((row, value) for row, value in graded if value is not None and value < 1), key=lambda pair: pair[1])
+    if not wrong or report.kinds[report.main].lower:
         return ""
-    rows = [_wrong_row(row) for row in wrong[:MOST_WRONG_ROWS]]
+    rows = [_wrong_row(row) for row, _ in wrong[:MOST_WRONG_ROWS]]
     count = f"{len(wrong):,} of {len(report.rows):,} rows"
     if len(wrong) > MOST_WRONG_ROWS:
         count += f", the first {MOST_WRONG_ROWS:,} shown"
     table = page.table("wrong stack", page.heads("request", "expected", "got", "why"), rows)
+    partly = any(0 < value < 1 for _, value in wrong)
+    label = "Answers that fall short, the worst first" if partly else "Wrong answers"
     return (
-        f"<section>\n<details>\n<summary>Wrong answers of {page.escape(name)}: {count}</summary>\n"
+        f"<section>\n<details>\n<summary>{label}, of {page.escape(name)}: {count}</summary>\n"
         f"{table}\n</details>\n</section>"
     )
 
 
 def _wrong_row(row: RowResult) -> str:
-    expected = render_calls([Call(call["name"], call["arguments"]) for call in row.expected])
     why = page.escape("; ".join(row.why)) or "&ndash;"
     return page.stacked(
-        {"request": page.said(row.text), "expected": page.code(expected), "got": page.code(row.answer), "why": why}
+        {
+            "request": page.said(row.text),
+            "expected": page.code(written(row.expected)),
+            "got": page.code(row.answer),
+            "why": why,
+        }
     )
+
+
+def written(expected: Any) -> str:
+    """A right answer as people read it; calls as a model writes them."""
+    if isinstance(expected, list) and all(
+        isinstance(one, dict) and {"name", "arguments"} <= one.keys() for one in expected
+    ):
+        return "\n".join(dump_compact({call["name"]: call["arguments"]}) for call in expected) or "{}"
+    if isinstance(expected, list) and all(isinstance(one, str) for one in expected):
+        return ", ".join(expected)
+    return expected if isinstance(expected, str) else dump_compact(expected)
 
 
 def _checks(checks: Sequence[tuple[str, bool, str]]) -> str:
@@ -231,137 +300,5 @@ def _checks(checks: Sequence[tuple[str, bool, str]]) -> str:
         f'<th scope="row">{page.escape(name)}</th><td>{page.escape(found)}</td></tr>'
         for name, passed, found in checks
     ]
-    return (
-        page.section("Export checks", page.table("checks", page.heads("result", "check", "found"), rows))
-        if rows
-        else ""
-    )
-
-
-# ------------------------------------------------------------------------------------------------------ loss curve
-
-Points = list[tuple[float, float]]
-
-
-@dataclass(frozen=True)
-class _Axis:
-    """Values low..high on pixels start..end."""
-
-    low: float
-    high: float
-    start: float
-    end: float
-    log: bool = False
-
-    def at(self, value: float) -> float:
-        low, high = self.low, self.high
-        if self.log:
-            low, high, value = math.log(low), math.log(high), math.log(max(value, low))
-        share = min(1.0, max(0.0, (value - low) / (high - low)))
-        return self.start + share * (self.end - self.start)
-
-    def ticks(self, most: int = 6) -> list[float]:
-        """Round values: 1, 2, 5 times a power of ten."""
-        if not self.log:
-            step = _round_up((self.high - self.low) / most)
-            return [i * step for i in range(math.ceil(self.low / step), math.floor(self.high / step + 1e-9) + 1)]
-        decades = range(math.floor(math.log10(self.low)), math.ceil(math.log10(self.high)) + 1)
-        for digits in ((1, 2, 5), (1,)):
-            found = [digit * 10.0**k for k in decades for digit in digits if self.low <= digit * 10.0**k <= self.high]
-            if len(found) <= 9:
-                break
-        return found
-
-
-def _round_up(value: float) -> float:
-    """The next 1, 2 or 5 times a power of ten."""
-    power: float = 10.0 ** math.floor(math.log10(value))
-    return next(digit * power for digit in (1, 2, 5, 10) if digit * power >= value * (1 - 1e-9))
-
-
-def _curve(history: Sequence[Mapping[str, float]]) -> str:
-    """Training loss, raw and smoothed, and validation loss over steps."""
-    raw = [(entry["step"], entry["loss"]) for entry in history if math.isfinite(entry["loss"])]
-    valid = [(e["step"], e["valid_loss"]) for e in history if math.isfinite(e.get("valid_loss", math.nan))]
-    if not raw:
-        return ""
-    smooth = _smooth(raw)
-    x, y = _axes(raw, smooth, valid)
-    marks = "".join(f'<circle class="dot" cx="{x.at(s):.1f}" cy="{y.at(v):.1f}" r="3.5"/>' for s, v in valid)
-    drawn = _line("raw", raw, x, y) + _line("smooth", smooth, x, y) + _line("valid", valid, x, y) + marks
-    loss = _picture(
-        "Loss over training steps", HEIGHT, _grid(x, y, "loss per token" + (", log scale" if y.log else "")), drawn
-    )
-    return page.section("Training", loss + _rates(history, x), _curve_note(smooth, valid))
-
-
-def _rates(history: Sequence[Mapping[str, float]], x: _Axis) -> str:
-    """The learning rate over the same steps."""
-    rates = [(entry["step"], entry["lr"]) for entry in history if "lr" in entry]
-    if not rates:
-        return ""
-    y = _Axis(0, 1.05 * max(rate for _, rate in rates) or 1.0, RATE_HEIGHT - BOTTOM, TOP)
-    return _picture("Learning rate", RATE_HEIGHT, _grid(x, y, "learning rate", most=3), _line("smooth", rates, x, y))
-
-
-def _picture(label: str, height: int, *parts: str) -> str:
-    drawn = "\n".join(parts)
-    return f'<svg class="chart" viewBox="0 0 {WIDTH} {height}" role="img" aria-label="{label}">\n{drawn}\n</svg>'
-
-
-def _curve_note(smooth: Points, valid: Points) -> str:
-    step, loss = smooth[-1]
-    note = f'<span class="key">━ training</span>, smoothed over the thin raw line: {loss:.3f} at step {step:,.0f}'
-    if not valid:
-        return note + "."
-    best_step, best = min(valid, key=lambda point: point[1])
-    note += f'. <span class="key second">● validation</span>: {valid[-1][1]:.3f} at the end'
-    return note + (f", lowest {best:.3f} at step {best_step:,.0f}." if best < valid[-1][1] else ", its lowest.")
-
-
-def _axes(raw: Points, smooth: Points, valid: Points) -> tuple[_Axis, _Axis]:
-    """Steps from 0; losses from 0, or on a log scale where they span so much that the end would lie on the floor."""
-    low = min(loss for _, loss in smooth + valid)
-    high = max(loss for _, loss in raw + valid)
-    floor, roof = HEIGHT - BOTTOM, TOP
-    steps = _Axis(0, max(1.0, max(step for step, _ in raw + valid)), LEFT, WIDTH - RIGHT)
-    if low > 0 and high / low > 12:
-        return steps, _Axis(low * 0.8, high * 1.1, floor, roof, log=True)
-    return steps, _Axis(0, high * 1.05 if high > 0 else 1.0, floor, roof)
-
-
-def _grid(x: _Axis, y: _Axis, name: str, most: int = 6) -> str:
-    """Lines, tick labels and axis names; at most so many labels upwards on a linear scale."""
-    lines = [
-        f'<line class="grid" x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{y.at(tick):.1f}" y2="{y.at(tick):.1f}"/>'
-        f'<text x="{LEFT - 8}" y="{y.at(tick):.1f}" dy=".35em" text-anchor="end">{tick:g}</text>'
-        for tick in y.ticks(most)
-    ]
-    lines += [
-        f'<line class="grid" x1="{x.at(tick):.1f}" x2="{x.at(tick):.1f}" y1="{y.start}" y2="{y.start + 5}"/>'
-        f'<text x="{x.at(tick):.1f}" y="{y.start + 21}" text-anchor="middle">{tick:,.0f}</text>'
-        for tick in x.ticks()
-        if tick == round(tick)
-    ]
-    lines += [
-        f'<line class="grid" x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{y.start}" y2="{y.start}"/>',
-        f'<text x="{(LEFT + WIDTH - RIGHT) / 2}" y="{y.start + BOTTOM - 8}" text-anchor="middle">step</text>',
-        f'<text x="0" y="16">{name}</text>',
-    ]
-    return "\n".join(lines)
-
-
-def _line(kind: str, points: Points, x: _Axis, y: _Axis) -> str:
-    stride = math.ceil(len(points) / MOST_POINTS) or 1
-    kept = points[::stride] + (points[-1:] if stride > 1 else [])
-    where = " ".join(f"{x.at(step):.1f},{y.at(loss):.1f}" for step, loss in kept)
-    return f'<polyline class="{kind}" points="{where}"/>'
-
-
-def _smooth(points: Points) -> Points:
-    """Centred running mean over about a twentieth of the steps, over what there is of them at the ends."""
-    half, count = len(points) // 40, len(points)
-    sums = [0.0, *accumulate(loss for _, loss in points)]
-    spans = [(max(0, i - half), min(count, i + half + 1)) for i in range(count)]
-    means = [(sums[end] - sums[start]) / (end - start) for start, end in spans]
-    return [(step, mean) for (step, _), mean in zip(points, means, strict=True)]
+    table = page.table("checks", page.heads("result", "check", "found"), rows)
+    return page.section("Export checks", table) if rows else ""

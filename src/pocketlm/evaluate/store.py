@@ -7,14 +7,16 @@ from pathlib import Path
 from typing import Any
 
 from pocketlm.core.errors import InputError
-from pocketlm.core.files import read_json, sha256_value, write_json
-from pocketlm.engines.base import Engine
+from pocketlm.core.files import read_json, sha256_file, sha256_value, write_json
+from pocketlm.core.machine import cache_dir
 from pocketlm.evaluate.evaluate import Report, evaluate
-from pocketlm.tasks.call import CallRow, CallTask
+from pocketlm.models.starters import STARTERS
+
+SCORING = 3  # rises whenever the same answers would score otherwise
 
 
 def scored(
-    path: Path, identity: str, task: CallTask, engine: Callable[[], Engine], rows: Sequence[CallRow], **settings: Any
+    path: Path, identity: str, task: Any, engine: Callable[[], Any], rows: Sequence[Any], **settings: Any
 ) -> Report:
     """The report of an engine on rows, from `path` where nothing that decides it has changed.
 
@@ -23,17 +25,22 @@ def scored(
         engine: opens it, only when it has to be scored.
         settings: as `evaluate` takes them.
     """
-    asked = [task.tools.sha256, task.tools_in_prompt, task.grounding.to_json(), settings]
-    key = sha256_value([identity, [row.to_json() for row in rows], asked])
+    key = report_key(identity, task, rows, **settings)
 
     def make() -> Report:
         subject = engine()
         try:
             return evaluate(task, subject, rows, title=f"Scoring {path.stem}", **settings)
         finally:
-            subject.close()
+            getattr(subject, "close", lambda: None)()
 
     return cached_report(path, key, make)
+
+
+def report_key(identity: str, task: Any, rows: Sequence[Any], **settings: Any) -> str:
+    """Hash of all that decides a report: the engine, the rows, the task and the settings."""
+    asked = [SCORING, task.name, task.settings(), settings]
+    return sha256_value([identity, [row.to_json() for row in rows], asked])
 
 
 def cached_report(path: Path, key: str, make: Callable[[], Report]) -> Report:
@@ -48,3 +55,26 @@ def cached_report(path: Path, key: str, make: Callable[[], Report]) -> Report:
     report = make()
     write_json(path, {"key": key, "report": report.to_json()})
     return report
+
+
+def kept_report(key: str) -> Path:
+    """Where the report of a key is kept on this machine, whatever engine and rows it was made of."""
+    return cache_dir() / "reports" / f"{key[:32]}.json"
+
+
+def identity_of(uri: str) -> str:
+    """What an engine's answers depend on: the hash of its files, a starter's checksum, or else its name."""
+    if uri.startswith("starter:"):
+        starter = STARTERS.get(uri.partition(":")[2])
+        return starter.sha256 if starter else uri
+    path = Path(uri)
+    if path.is_file():
+        return sha256_file(path)
+    if not path.is_dir():
+        return uri
+    home = path / "model" if (path / "model" / "config.json").is_file() else path
+    kinds = ("*.safetensors", "*.gguf", "*.json", "*.jinja")
+    files = sorted(
+        file for kind in kinds for file in home.glob(kind) if file.name not in ("manifest.json", "report.json")
+    )
+    return sha256_value([[file.name, sha256_file(file)] for file in files])

@@ -70,8 +70,8 @@ def verify(
         task, exported, rows, constrain=bool(reference.settings["constrain"]), title="Scoring the exported file"
     )
     comparison = compare(reference, report)
-    endless = sum(not row.flags["stopped"] for row in report.rows)
-    was_endless = sum(not row.flags["stopped"] for row in reference.rows)
+    endless = sum(row.value("stopped") == 0 for row in report.rows)
+    was_endless = sum(row.value("stopped") == 0 for row in reference.rows)
     kept = comparison.difference >= -tolerance or comparison.verdict != "worse"
     checks = [
         Check(

@@ -9,12 +9,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
 from types import ModuleType
 from typing import Any
 
+from pocketlm.core.files import dump_compact
 from pocketlm.tasks import compact, gemma
+from pocketlm.tasks.base import Metric, Score, by_length, counted, f1, micro, yes
 from pocketlm.tasks.grounding import Grounding
 from pocketlm.tasks.said import by_mention
 from pocketlm.tasks.template import Message, Template
@@ -22,20 +24,26 @@ from pocketlm.tasks.tools import Call, ToolSet
 
 FORMATS: dict[str, ModuleType] = {"chatml": compact, "terse": compact, "gemma": gemma}  # by chat template
 TOOLS_IN_PROMPT = ("full", "names", "none")
+Possible = Mapping[str, Mapping[str, Sequence[Any]]]
 MANY_REQUIRED = 7  # a grammar of arguments in any order has a rule for each set of required ones
 
-__all__ = ["Call", "CallRow", "CallTask", "Grounding", "RowScore", "learn_grounding", "parse_calls"]
+__all__ = ["Call", "CallRow", "CallTask", "Grounding", "learn_grounding", "parse_calls"]
 
 parse_calls = compact.parse_calls
 
 
 @dataclass(frozen=True)
 class CallRow:
-    """One example: the messages before the answer, usually one request, and the right calls (none is an empty tuple)."""
+    """One example: the messages before the answer, usually one request, and the right calls (none is an empty tuple).
+
+    `possible`: where several answers are right, each call as {function: {argument: [accepted values]}}, "" among them where
+    the argument may be left out, as the Berkeley leaderboard writes them; calls are then right in any order.
+    """
 
     messages: tuple[Message, ...]
     calls: tuple[Call, ...]
     where: str = ""
+    possible: tuple[Possible, ...] = ()
 
     @property
     def request(self) -> str:
@@ -49,10 +57,12 @@ class CallRow:
 
     def to_json(self) -> dict[str, Any]:
         """`{"text", "calls"}`, or `{"messages", "calls"}` when there is more than one message."""
-        calls = [call.to_json() for call in self.calls]
+        out: dict[str, Any] = {"calls": [call.to_json() for call in self.calls]}
+        if self.possible:
+            out["possible"] = list(self.possible)
         if len(self.messages) == 1 and self.messages[0].role == "user":
-            return {"text": self.text, "calls": calls}
-        return {"messages": [{"role": m.role, "content": m.content} for m in self.messages], "calls": calls}
+            return {"text": self.text, **out}
+        return {"messages": [{"role": m.role, "content": m.content} for m in self.messages], **out}
 
     @classmethod
     def from_json(cls, value: Mapping[str, Any], where: str = "") -> CallRow:
@@ -62,35 +72,28 @@ class CallRow:
             tuple(Message(m["role"], m["content"]) for m in messages),
             tuple(Call(c["name"], dict(c["arguments"])) for c in value["calls"]),
             where,
+            tuple(value.get("possible", ())),
         )
-
-
-@dataclass(frozen=True)
-class RowScore:
-    """How one answer compares with its row.
-
-    Attributes:
-        exact: names and all arguments equal after parsing (the strict score).
-        lenient: equal when case, white space and the form of numbers are ignored.
-        function: the names of the functions are equal, arguments aside.
-        valid: the answer parses and fits the tools' schemas.
-        got: the parsed calls, None where the answer does not parse.
-        why: what differs, one short phrase each, e.g. "set_alarm.time".
-    """
-
-    exact: bool
-    lenient: bool
-    function: bool
-    valid: bool
-    got: list[Call] | None
-    why: list[str] = field(default_factory=list)
 
 
 class CallTask:
     """The `call` task for one set of tools."""
 
     name = "call"
-    metrics = ("exact", "lenient", "function", "valid")
+    main = "exact"
+    asks = "text"
+    max_tokens = 128
+    metrics: Mapping[str, Metric] = {
+        "exact": Metric("functions and all arguments are right"),
+        "lenient": Metric("right when capitals, spaces and the form of numbers are ignored"),
+        "function": Metric("the right functions, whatever their arguments"),
+        "valid": Metric("the answer can be read and fits the schema"),
+        "precision": Metric("of the arguments given, those that are right"),
+        "recall": Metric("of the arguments wanted, those given rightly"),
+        "f1": Metric("F1 of arguments, all functions together", f1),
+        "no_call": Metric("of the requests that fit no function, those left without a call"),
+        "several": Metric("exact on the requests that need several calls"),
+    }
 
     def __init__(
         self,
@@ -104,11 +107,20 @@ class CallTask:
         self.tools_in_prompt = tools_in_prompt
         self.grounding = grounding
 
-    def prompt(self, row: CallRow, template: Template) -> str:
-        """Prompt text: the system block that all rows share, then this row's messages."""
+    def settings(self) -> dict[str, Any]:
+        """What decides prompts and scores besides the row."""
+        return {
+            "tools": self.tools.sha256, "tools_in_prompt": self.tools_in_prompt, "grounding": self.grounding.to_json()
+        }  # fmt: skip
+
+    def messages(self, row: CallRow, template: Template) -> list[Message]:
+        """The system block that all rows share, then this row's messages."""
         shared = self._system(template)
-        head = [Message("system", shared)] if shared else []
-        return template.render([*head, *row.messages])
+        return [*([Message("system", shared)] if shared else []), *row.messages]
+
+    def prompt(self, row: CallRow, template: Template) -> str:
+        """The messages as text."""
+        return template.render(self.messages(row, template))
 
     def completion(self, row: CallRow, template: Template) -> str:
         """What the model is trained to write, the stop token included."""
@@ -138,23 +150,61 @@ class CallTask:
         calls: list[Call] = FORMATS[template.name].parse_calls(text)
         return calls
 
-    def score(self, row: CallRow, text: str, template: Template) -> RowScore:
-        """Compare an answer with the row, strictly and leniently."""
-        try:
-            got = self.parse(text, template)
-        except (ValueError, RecursionError) as error:
-            return RowScore(False, False, False, False, None, [f"unreadable answer ({error})"])
-        problems = [problem for call in got for problem in self.tools.check_call(call)]
+    def expected(self, row: CallRow) -> list[dict[str, Any]]:
+        """The right calls, arguments in the schema's order."""
+        return [self.tools.ordered(call).to_json() for call in row.calls]
+
+    def score(self, row: CallRow, text: str, template: Template) -> Score:
+        """Compare an answer with the row, strictly and leniently; each argument counts as an item, "function.argument"."""
         want = list(row.calls)
-        names = [call.name for call in got] == [call.name for call in want]
-        return RowScore(
-            exact=_same(got, want),
-            lenient=_same(_loosen_calls(got), _loosen_calls(want)),
-            function=names,
-            valid=not problems,
-            got=got,
-            why=_differences(got, want) if names else [f"called {_names(got)} instead of {_names(want)}"],
+        try:
+            got: list[Call] | None = self.parse(text, template)
+            why = ""
+        except (ValueError, RecursionError) as error:
+            got, why = None, f"unreadable answer ({error})"
+        calls = got or []
+        valid = got is not None and not any(self.tools.check_call(call) for call in calls)
+        names = got is not None and [call.name for call in calls] == [call.name for call in want]
+        exact = got is not None and _same(calls, want, row.possible)
+        lenient = got is not None and _same(
+            _loosen_calls(calls),
+            _loosen_calls(want),
+            [{n: _loosen_accepted(a) for n, a in one.items()} for one in row.possible],
         )
+        items = counted(_arguments(want), _arguments(calls))
+        numbers = {"exact": yes(exact), "lenient": yes(lenient), "function": yes(names), "valid": yes(valid)} | micro(
+            items
+        )
+        if not want:
+            numbers["no_call"] = yes(exact)
+        elif len(want) > 1:
+            numbers["several"] = yes(exact)
+        if names and not exact:
+            return Score(numbers, items, _differences(calls, want))
+        return Score(numbers, items, [] if exact else [why or f"called {_names(calls)} instead of {_names(want)}"])
+
+    def groups(self, row: CallRow) -> list[str]:
+        """The functions called, how many, and how long the request is."""
+        many = "(no call)" if not row.calls else "(several calls)" if len(row.calls) > 1 else ""
+        return [*sorted({call.name for call in row.calls}), *([many] if many else []), by_length(row.text)]
+
+    def spans(self, text: str, template: Template) -> dict[str, list[tuple[int, int]]]:
+        """Places of the functions' names and of the arguments' values."""
+        try:
+            calls = self.parse(text, template)
+        except (ValueError, RecursionError):
+            return {}
+        found: dict[str, list[tuple[int, int]]] = {"name": [], "values": []}
+        at = 0
+        for call in calls:
+            at = _find(text, call.name, at, found["name"])
+            for key, value in call.arguments.items():
+                at = _find(text, key, at, [])
+                written = value if isinstance(value, str) else dump_compact(value)
+                at = _find(
+                    text, dump_compact(written)[1:-1] if template.name != "gemma" else written, at, found["values"]
+                )
+        return found
 
     def is_legal(self, row: CallRow, text: str, template: Template) -> bool:
         """Whether the grammar would have let this answer through as it is.
@@ -199,10 +249,66 @@ def learn_grounding(rows: Sequence[CallRow], tools: ToolSet) -> Grounding:
     return Grounding.learn(((row.request, row.calls) for row in rows), tools)
 
 
-def _same(got: Sequence[Call], want: Sequence[Call]) -> bool:
+def _same(got: Sequence[Call], want: Sequence[Call], possible: Sequence[Possible] = ()) -> bool:
+    if possible:
+        return _is_possible(got, possible)
     return len(got) == len(want) and all(
         a.name == b.name and _same_value(a.arguments, b.arguments) for a, b in zip(got, want, strict=True)
     )
+
+
+def _is_possible(got: Sequence[Call], possible: Sequence[Possible]) -> bool:
+    """Whether each call is one of the possible ones, in any order, none twice."""
+    left = [(name, accepted) for one in possible for name, accepted in one.items()]
+    for call in got:
+        fits = next((o for o in left if o[0] == call.name and _accepts(o[1], call.arguments)), None)
+        if fits is None:
+            return False
+        left.remove(fits)
+    return not left
+
+
+def _accepts(accepted: Mapping[str, Sequence[Any]], arguments: Mapping[str, Any]) -> bool:
+    """Whether every argument has one of its accepted values; one that accepts "" may be left out."""
+    if any(key not in accepted for key in arguments):
+        return False
+    return all(
+        any(
+            _accepts(value, arguments[key]) if isinstance(value, dict) and isinstance(arguments[key], dict)
+            else _same_value(value, arguments[key])
+            for value in values
+        )
+        if key in arguments
+        else "" in values
+        for key, values in accepted.items()
+    )  # fmt: skip
+
+
+def _arguments(calls: Sequence[Call]) -> dict[str, list[str]]:
+    """Every "function.argument" with its values as text."""
+    found: dict[str, list[str]] = {}
+    for call in calls:
+        for key, value in call.arguments.items():
+            found.setdefault(f"{call.name}.{key}", []).append(dump_compact(_canonical(value)))
+    return found
+
+
+def _canonical(value: Any) -> Any:
+    """Equal values become equal text: keys in order, 7.0 as 7."""
+    if isinstance(value, dict):
+        return {key: _canonical(value[key]) for key in sorted(value)}
+    if isinstance(value, list):
+        return [_canonical(item) for item in value]
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
+def _find(text: str, part: str, start: int, found: list[tuple[int, int]]) -> int:
+    """The place behind the next occurrence of `part`, which is noted; `start` where there is none."""
+    at = text.find(part, start)
+    if at < 0 or not part:
+        return start
+    found.append((at, at + len(part)))
+    return at + len(part)
 
 
 def _same_value(a: Any, b: Any) -> bool:
@@ -235,6 +341,13 @@ def _loosen(value: Any) -> Any:
         return float(text.replace(",", ""))
     except ValueError:
         return text
+
+
+def _loosen_accepted(accepted: Mapping[str, Sequence[Any]]) -> dict[str, list[Any]]:
+    return {
+        key: [_loosen_accepted(value) if isinstance(value, dict) else _loosen(value) for value in values]
+        for key, values in accepted.items()
+    }
 
 
 def _differences(got: Sequence[Call], want: Sequence[Call]) -> list[str]:

@@ -1,0 +1,108 @@
+"""One way from an engine's name to its report: any engine, any task, kept so that repeating it costs nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from pocketlm.core.errors import InputError
+from pocketlm.core.machine import cache_dir
+from pocketlm.core.progress import say
+from pocketlm.engines.open import open_engine
+from pocketlm.evaluate.baselines import baselines
+from pocketlm.evaluate.evaluate import evaluate
+from pocketlm.evaluate.remote import RemoteEngine, is_remote
+from pocketlm.evaluate.report import Report
+from pocketlm.evaluate.store import cached_report, identity_of, kept_report, report_key
+from pocketlm.tasks.template import TEMPLATES
+
+
+@dataclass(frozen=True)
+class Scoring:
+    """A task, its rows, and how engines are asked about them.
+
+    Attributes:
+        alike: the embedder that free answers are compared with their references by, "" for none.
+        budget: the most that models behind a network may cost.
+        fresh: ask again even where the answers are known.
+        notes: what a reader of every report must know.
+    """
+
+    task: Any
+    rows: Sequence[Any]
+    constrain: bool = True
+    max_tokens: int | None = None
+    threads: int | None = None
+    alike: str = ""
+    budget: float | None = None
+    fresh: bool = False
+    notes: Sequence[str] = field(default=())
+
+    def report(self, uri: str, title: str = "") -> Report:
+        """The report of an engine, from where it is kept if the same was asked before.
+
+        Raises:
+            InputError: the engine cannot be opened, or cannot do the task.
+        """
+        settings = {
+            "constrain": self.constrain,
+            "max_tokens": self.max_tokens,
+            "alike": self.alike,
+            "notes": list(self.notes),
+        }
+        key = report_key(identity_of(uri), self.task, self.rows, engine=uri, **settings)
+        path = kept_report(key)
+        if self.fresh:
+            path.unlink(missing_ok=True)
+        elif path.is_file():
+            say(f"{uri}: scored before, taken from {path}")
+        return cached_report(path, key, lambda: self._ask(uri, title))
+
+    def baselines(self, train: Sequence[Any]) -> dict[str, Report]:
+        """Reports of what needs no model."""
+        found = baselines(self.task, self.rows, train)
+        return {name: evaluate(self.task, engine, self.rows, title=f"Scoring {name}") for name, engine in found.items()}
+
+    def open(self, uri: str) -> Any:
+        """The engine of a name, of the kind the task needs."""
+        if is_remote(uri):
+            if self.task.asks != "text":
+                raise InputError(
+                    f"{uri}: a model behind a network tells no odds and no vectors; the task is {self.task.name}"
+                )
+            return RemoteEngine(uri, self.ledger(uri), budget=self.budget)
+        if self.task.asks == "vectors":
+            from pocketlm.engines.embedder import open_embedder
+
+            return open_embedder(uri)
+        return open_engine(uri, threads=self.threads)
+
+    @staticmethod
+    def ledger(uri: str) -> Path:
+        """Where answers of a model behind a network are kept."""
+        return cache_dir() / "answers" / ("".join(c if c.isalnum() else "-" for c in uri) + ".jsonl")
+
+    def _ask(self, uri: str, title: str) -> Report:
+        engine = self.open(uri)
+        try:
+            return evaluate(
+                self.task, engine, self.rows, constrain=self.constrain, max_tokens=self.max_tokens, title=title,
+                alike=self.alike, notes=self.notes,
+            )  # fmt: skip
+        finally:
+            getattr(engine, "close", lambda: None)()
+
+
+def prompts_for(scoring: Scoring, uri: str) -> tuple[list[str], list[str] | None]:
+    """The rows' prompts as an engine gets them, and the grammars its answers are held to."""
+    if scoring.task.asks != "text" or is_remote(uri):
+        raise InputError(f"{uri}: latency is measured of engines of this machine that write answers")
+    engine = open_engine(uri, threads=scoring.threads)
+    template = TEMPLATES[engine.template]
+    engine.close()
+    prompts = [scoring.task.prompt(row, template) for row in scoring.rows]
+    if not scoring.constrain or scoring.task.grammar(template) is None:
+        return prompts, None
+    return prompts, [str(scoring.task.grammar(template, row)) for row in scoring.rows]
