@@ -10,10 +10,10 @@ from typing import Any
 
 import pytest
 
+from pocketlm.evaluate.html import MOST_POINTS, MOST_WRONG_ROWS, render_report, write_report
 from pocketlm.evaluate.report import Report, RowResult, summarize
 from pocketlm.tasks.call import CallTask
 from pocketlm.tasks.tools import ToolSet
-from pocketlm.evaluate.html import MOST_POINTS, MOST_WRONG_ROWS, render_report, write_report
 
 EVIL = "play <script>alert(\"x\")</script> & 'more'"
 VOID = {"meta"}
