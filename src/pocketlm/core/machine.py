@@ -34,6 +34,16 @@ def memory_peak() -> int:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
 
 
+def cores() -> int:
+    """Processors that this process may run on."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def load() -> float:
+    """Programs that wanted a processor at the same time, on average over the last minute."""
+    return float(psutil.getloadavg()[0])
+
+
 def memory_free() -> int:
     """Bytes that a new process could have."""
     return int(psutil.virtual_memory().available)
