@@ -192,19 +192,26 @@ def measure_latency(
     Raises:
         InputError: no prompts, nothing at `uri`, or the engine refuses a prompt. EnvironmentLacks: a package or memory is missing.
     """
-    if not prompts:
-        raise InputError(f"{uri}: no prompts to time; give at least one row")
-    if repeats < 1 or max_tokens < 1 or (threads is not None and threads < 1):
-        raise InputError(f"repeats {repeats}, max_tokens {max_tokens} and threads {threads} have to be at least 1")
-    if not isinstance(grammars, str | None) and len(grammars) != len(prompts):
-        raise InputError(f"{len(grammars)} grammars for {len(prompts)} prompts: give one for all, or one for each")
-    job = Job(uri, list(prompts), grammars, threads or machine.cores(), max_tokens, repeats)
+    job = _job(uri, prompts, grammars, threads, max_tokens, repeats)
     load = round(machine.load(), 2)
     with progress(f"Timing {uri}", job.steps) as tick:
         found = _run_apart(job, tick)
     about = {"engine": uri, "machine": machine.describe(), "threads": job.threads, "load": load, "watts": watts}
     asked = {"max_tokens": max_tokens, "constrained": bool(grammars), "different": len(set(prompts))}
     return Latency.from_json({**about, **asked, **found})
+
+
+def _job(
+    uri: str, prompts: Sequence[str], grammars: Grammars, threads: int | None, max_tokens: int, repeats: int
+) -> Job:
+    if not prompts:
+        raise InputError(f"{uri}: no prompts to time; give at least one row")
+    for name, value in (("threads", threads), ("max_tokens", max_tokens), ("repeats", repeats)):
+        if value is not None and value < 1:
+            raise InputError(f"{name} is {value}; at least 1 is needed")
+    if not isinstance(grammars, str | None) and len(grammars) != len(prompts):
+        raise InputError(f"{len(grammars)} grammars for {len(prompts)} prompts: give one for all, or one for each")
+    return Job(uri, list(prompts), grammars, threads or machine.cores(), max_tokens, repeats)
 
 
 def verdicts(latency: Latency, targets: Mapping[str, float] = TARGETS) -> list[tuple[str, bool, str]]:

@@ -12,7 +12,8 @@ RANKS = (50, 95, 99)
 WIDTH, HEIGHT = 640, 270  # of the picture, in its own units
 LEFT, RIGHT, TOP, BOTTOM = 62, 24, 34, 56  # its margins
 MOST_POINTS = 400  # of its curve; more cannot be seen
-FAR = 4  # the picture ends at so many times its p95: a few stragglers must not flatten all others
+FAR = 4  # the picture ends at so many times p95: a few stragglers must not flatten all others
+ROOM = 1.35  # and at so many times p95 and the target at least, for the words right of them
 
 
 def latency_text(latency: Latency, targets: Mapping[str, float] = TARGETS) -> str:
@@ -101,13 +102,14 @@ def _list(known: Mapping[str, str]) -> str:
 def _picture(latency: Latency, target: float | None) -> str:
     """Which share of the answers was there after how many milliseconds, with p50, p95, p99 and the target."""
     times = sorted(answer.whole_ms for answer in latency.warm)
-    roof = 1.08 * min(times[-1], FAR * percentile(times, 95))
-    shown = target is not None and target <= FAR * roof
-    if shown and target is not None:
-        roof = max(roof, 1.15 * target)
+    middle, most = percentile(times, 50), percentile(times, 95)
+    roof = max(ROOM * most, min(1.05 * times[-1], FAR * most))
+    line = []
+    if target is not None and target <= FAR * roof:  # a target further off would squeeze the curve into a corner
+        roof = max(roof, ROOM * target)
+        line = [_target(target, roof, below=target < middle)]
     beyond = sum(time > roof for time in times)
-    drawn = [_grid(roof, f" ({beyond:,} longer)" if beyond else ""), _curve(times, roof)]
-    drawn += [_target(target, roof, times)] if shown and target is not None else []
+    drawn = [_grid(roof, f" ({beyond:,} longer)" if beyond else ""), _curve(times, roof), *line]
     drawn += [_mark(rank, percentile(times, rank), roof) for rank in RANKS]
     return (
         f'<svg class="chart" viewBox="0 0 {WIDTH} {HEIGHT}" role="img" '
@@ -171,12 +173,11 @@ def _mark(rank: int, time: float, roof: float) -> str:
     return f'<circle class="dot" cx="{x:.1f}" cy="{y:.1f}" r="3.5"/><text {where}>p{rank} {amount("_ms", time)}</text>'
 
 
-def _target(target: float, roof: float, times: Sequence[float]) -> str:
-    """The line the answers should stay left of; named at the bottom, or at the top where the curve is right of it."""
-    x, y = _x(target, roof), _y(0.04) if target >= percentile(times, 50) else _y(0.86)
-    side = "end" if x > WIDTH / 2 else "start"
+def _target(target: float, roof: float, below: bool) -> str:
+    """The line the answers should stay left of, named where the curve is not; `below`: most answers are right of it."""
+    x, y = _x(target, roof), _y(0.86 if below else 0.04)
+    where = f'x="{x - 7:.1f}" y="{y:.1f}" text-anchor="end"' if below else f'x="{x + 7:.1f}" y="{y:.1f}"'
     return (
         f'<line class="valid" x1="{x:.1f}" x2="{x:.1f}" y1="{_y(0)}" y2="{_y(1)}"/>'
-        f'<text x="{x + (-7 if side == "end" else 7):.1f}" y="{y:.1f}" text-anchor="{side}">'
-        f"target of p95 {amount('_ms', target)}</text>"
+        f"<text {where}>target {amount('_ms', target)}</text>"
     )
