@@ -32,7 +32,7 @@ def made(times: list[float], **other: Any) -> Latency:
     """A latency of answers that took so many ms, 9 tokens each, the first text after a quarter of it."""
     answers = tuple(Answer(time / 4, time, 9) for time in times)
     plain = Latency(
-        engine="m.gguf", machine="a <laptop>", threads=2, load=0.0, max_tokens=128, constrained=False, opening_ms=500.0,
+        engine="m.gguf", machine="a <laptop>", threads=2, busy=0.0, max_tokens=128, constrained=False, opening_ms=500.0,
         first=Answer(300.0, 400.0, 9), warm=answers, uncached=answers[:3], cut=0, different=3, prompt_tokens=40,
         memory_mb=212.5, size_mb=91.4, watts=45.0, joules=None,
     )  # fmt: skip
@@ -226,7 +226,7 @@ def test_warnings_say_what_to_know() -> None:
     assert made([100.0] * 100).warnings == []
     (few,) = made([100.0] * 99).warnings
     assert few == "p99 of 99 answers is only the slowest few; ask 100 or more"
-    odd = made([100.0] * 100, different=1, cut=2, load=99.0).warnings
+    odd = made([100.0] * 100, different=1, cut=2, busy=0.6).warnings
     assert len(odd) == 3
     assert "answers to 2 prompts were cut at 128 tokens" in odd
 

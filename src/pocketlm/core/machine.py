@@ -39,9 +39,9 @@ def cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def load() -> float:
-    """Programs that wanted a processor at the same time, on average over the last minute."""
-    return float(psutil.getloadavg()[0])
+def busy(seconds: float = 0.5) -> float:
+    """Share of the processors that was in use during so many seconds from now, 0..1."""
+    return float(psutil.cpu_percent(interval=seconds)) / 100
 
 
 def memory_free() -> int:

@@ -28,6 +28,7 @@ COMMAND = (sys.executable, "-m", "pocketlm.evaluate.latency_process")
 ENOUGH = 100  # answers from which on p99 is more than the slowest one
 WARM_UPS = 3  # answers after the first one that are not counted
 UNCACHED = 20  # answers timed with nothing of their prompt kept: each may take seconds
+BUSY = 0.15  # share of the processors; a machine at rest uses less
 
 # name -> what it says in a sentence
 METRICS = {
@@ -66,7 +67,7 @@ class Latency:
 
     Attributes:
         threads: processor threads the engine was given.
-        load: programs that wanted a processor in the minute before (the load average).
+        busy: share of the processors that others used just before, 0..1.
         constrained: whether answers were held to grammars.
         opening_ms: from nothing to an engine that can be asked, the import of its libraries included.
         first: the very first answer.
@@ -84,7 +85,7 @@ class Latency:
     engine: str
     machine: str
     threads: int
-    load: float
+    busy: float
     max_tokens: int
     constrained: bool
     opening_ms: float
@@ -125,7 +126,7 @@ class Latency:
             "the same prompt again and again: an engine that keeps prompts had nothing to compute": self.different == 1,
             f"answers to {self.cut} prompts were cut at {self.max_tokens} tokens": self.cut > 0,
             f"the tokens of {uncounted} answers could not be counted": uncounted > 0,
-            f"the machine was busy (load {self.load:.1f}): alone it answers faster": self.load > machine.cores() / 2,
+            f"other programs kept {self.busy:.0%} of the processors busy: alone it answers faster": self.busy > BUSY,
         }
         return [sentence for sentence, holds in said.items() if holds]
 
@@ -193,10 +194,10 @@ def measure_latency(
         InputError: no prompts, nothing at `uri`, or the engine refuses a prompt. EnvironmentLacks: a package or memory is missing.
     """
     job = _job(uri, prompts, grammars, threads, max_tokens, repeats)
-    load = round(machine.load(), 2)
+    busy = round(machine.busy(), 3)
     with progress(f"Timing {uri}", job.steps) as tick:
         found = _run_apart(job, tick)
-    about = {"engine": uri, "machine": machine.describe(), "threads": job.threads, "load": load, "watts": watts}
+    about = {"engine": uri, "machine": machine.describe(), "threads": job.threads, "busy": busy, "watts": watts}
     asked = {"max_tokens": max_tokens, "constrained": bool(grammars), "different": len(set(prompts))}
     return Latency.from_json({**about, **asked, **found})
 

@@ -84,7 +84,8 @@ def _each(
 
 
 def _timed(engine: Engine, job: Job, i: int) -> Timed:
-    first_ms, pieces = None, []
+    first_ms: float | None = None
+    pieces: list[str] = []
     began = time.perf_counter()
     for piece in engine.stream(job.prompts[i], max_tokens=job.max_tokens, grammar=grammar_of(job.grammars, i)):
         first_ms = _ms(began) if first_ms is None else first_ms
@@ -162,7 +163,8 @@ def _weights(uri: str) -> int:
 
 def _end_with_parent() -> None:
     """Whoever ordered this is gone when our input ends: then nobody waits for the result."""
-    sys.stdin.read()
+    while os.read(0, 1024):  # not sys.stdin: Python could not end while it is being read
+        pass
     os._exit(1)
 
 
