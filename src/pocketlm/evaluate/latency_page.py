@@ -152,14 +152,14 @@ def _round_up(value: float) -> float:
 
 
 def _curve(times: Sequence[float], roof: float) -> str:
-    """The share that was there, a step up at each answer (the empirical distribution)."""
-    count = len(times)
-    steps = sorted({min(count - 1, i * count // MOST_POINTS) for i in range(MOST_POINTS)} | {count - 1})
-    points = [(times[steps[0]], 0.0)]
-    for i in steps:
-        points += [(times[i], points[-1][1]), (times[i], (i + 1) / count)]
+    """The share that was there, a step up at each answer (the empirical distribution), as far as the roof."""
+    inside = [time for time in times if time <= roof]
+    last = len(inside) - 1
+    points = [(inside[0], 0.0)]
+    for i in sorted({i * last // MOST_POINTS for i in range(MOST_POINTS + 1)}):
+        points += [(inside[i], points[-1][1]), (inside[i], (i + 1) / len(times))]
     points.append((roof, points[-1][1]))
-    where = " ".join(f"{_x(time, roof):.1f},{_y(share):.1f}" for time, share in points if time <= roof)
+    where = " ".join(f"{_x(time, roof):.1f},{_y(share):.1f}" for time, share in points)
     return f'<polyline class="smooth" points="{where}"/>'
 
 
