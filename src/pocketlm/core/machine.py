@@ -34,6 +34,16 @@ def memory_peak() -> int:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
 
 
+def cores() -> int:
+    """Processors that this process may run on."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def busy(seconds: float = 0.5) -> float:
+    """Share of the processors that was in use during so many seconds from now, 0..1."""
+    return float(psutil.cpu_percent(interval=seconds)) / 100
+
+
 def memory_free() -> int:
     """Bytes that a new process could have."""
     return int(psutil.virtual_memory().available)

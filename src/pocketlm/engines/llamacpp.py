@@ -6,7 +6,6 @@ before llama.cpp sees it.
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import closing
@@ -15,6 +14,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from pocketlm.core.errors import InputError
+from pocketlm.core.machine import cores
 from pocketlm.engines.base import Generation, Grammars, Ids, Odds, Tick, grammar_of
 from pocketlm.engines.llamacpp_server import LlamaCppServer
 from pocketlm.models.gguf_header import GgufHeader, check_gguf
@@ -43,7 +43,7 @@ class LlamaCppEngine:
         self.context = min(context, int(header.metadata.get(f"{architecture}.context_length", context)))
         self._vocabulary = len(header.metadata["tokenizer.ggml.tokens"])
         self._stop = int(header.metadata.get("tokenizer.ggml.eos_token_id", 0))
-        threads = threads or _cores()
+        threads = threads or cores()
         self._server: LlamaCppServer | None = LlamaCppServer(Path(path), threads, self.context, exact)
 
     def generate(
@@ -167,7 +167,3 @@ def _reported(reply: dict[str, Any]) -> list[dict[str, Any]]:
 
 def _likeliest(place: dict[str, Any], top: int) -> tuple[tuple[int, float], ...]:
     return tuple((int(one["id"]), float(one["logprob"])) for one in place["top_logprobs"][:top])
-
-
-def _cores() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

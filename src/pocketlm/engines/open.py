@@ -15,26 +15,42 @@ def open_engine(uri: str, *, threads: int | None = None) -> Engine:
 
     `runs/NAME`, a model folder, `hf:NAME`, `starter:NAME` -> torch; `FILE.gguf` -> llama.cpp.
 
+    Args:
+        threads: processor threads for its arithmetic; by default what the engine thinks best. torch has one number
+            for the whole process, so there it holds for all that follows.
+
     Raises:
         InputError: nothing there, or a kind we do not know. EnvironmentLacks: the engine's package is missing.
     """
-    if uri.endswith(".gguf"):
+    place = engine_path(uri)
+    if place.suffix == ".gguf":
         from pocketlm.engines.llamacpp import LlamaCppEngine
 
-        return LlamaCppEngine(Path(uri), threads=threads)
+        return LlamaCppEngine(place, threads=threads)
     from pocketlm.engines.torch_engine import TorchEngine
 
+    return TorchEngine(place, uri, threads=threads)
+
+
+def engine_path(uri: str) -> Path:
+    """The GGUF file or the model folder that `open_engine` opens for `uri`; a starter is fetched if it is not here yet.
+
+    Raises:
+        InputError: nothing there. EnvironmentLacks: it cannot be fetched.
+    """
+    if uri.endswith(".gguf"):
+        return Path(uri)
     if uri.startswith(("starter:", "hf:")):
         from pocketlm.models.load import resolve_base
 
-        return TorchEngine(resolve_base(uri), uri)
+        return resolve_base(uri)
     folder = Path(uri)
     if not folder.is_dir():
         raise InputError(f"{uri}: no such run, model folder or .gguf file; starters are written starter:NAME")
     gguf = next(iter(sorted(folder.glob("*.gguf"))), None)
     if not (folder / "model").is_dir() and not (folder / "config.json").is_file() and gguf:
-        return open_engine(str(gguf), threads=threads)
-    return TorchEngine(folder / "model" if (folder / "model" / "config.json").is_file() else folder, uri)
+        return gguf
+    return folder / "model" if (folder / "model" / "config.json").is_file() else folder
 
 
 def open_teacher(uri: str, *, threads: int | None = None) -> Teacher:

@@ -30,13 +30,18 @@ FINISHED = 0.25  # share of finished rows at which a batch is made smaller; doin
 class TorchEngine:
     """A folder with config.json, weights and tokenizer.
 
+    Args:
+        threads: processor threads of torch, in the whole process; by default torch's own number is left alone.
+
     Raises:
         InputError: the folder is not a model or its tokenizer has no chat tokens.
     """
 
-    def __init__(self, folder: Path, uri: str | None = None) -> None:
+    def __init__(self, folder: Path, uri: str | None = None, *, threads: int | None = None) -> None:
         if not (folder / "config.json").is_file():
             raise InputError(f"{folder}: not a model folder (no config.json)")
+        if threads:
+            torch.set_num_threads(threads)
         self.uri = uri or str(folder)
         self.model = load_model(folder, torch.float32)
         self.tokenizer = load_tokenizer(folder)
