@@ -58,12 +58,17 @@ def test_a_pure_temperature_is_found() -> None:
         assert made.chance({"answer": math.log(said), "token": math.log(said) / 2, "weakest": math.log(said), "name": 0.0}) == pytest.approx(said**3, abs=0.08)  # fmt: skip
 
 
-def test_the_threshold_keeps_its_promise_on_other_rows() -> None:
-    made = fit(told(3000, 4), max_error=0.1)
-    assert made.threshold is not None
-    held = check(told(3000, 5), made.chance)
-    assert held.error_from(made.threshold) <= 0.1
-    assert held.covered(made.threshold) > 0.05
+def test_the_threshold_keeps_its_promise_nine_times_of_ten() -> None:
+    kept = covered = 0.0
+    for seed in range(20):
+        made = fit(told(1500, seed), max_error=0.2)
+        assert made.threshold is not None
+        rows = told(20_000, 99)  # so many that their error is the true one
+        held = check(rows, made.chance)
+        kept += held.error_from(made.threshold) <= 0.2
+        covered += held.covered(made.threshold) / 20
+    assert kept >= 16
+    assert covered > 0.1
 
 
 def test_promises_need_rows() -> None:

@@ -27,12 +27,13 @@ METRICS = {"exact": 0.95, "lenient": 0.97, "p95_ms": 143.21, "memory_mb": 212.0}
 @dataclass(frozen=True)
 class Found:
     verdict: str
+    metric: str = "exact"
     difference: float = -0.012
     low: float = -0.03
     high: float = 0.005
 
 
-def same(metric: str, reference: str) -> Verdict:
+def same(reference: str) -> Verdict:
     return Found("no difference shown")
 
 
@@ -147,8 +148,8 @@ def test_no_worse_than_fails_only_where_the_rows_prove_it() -> None:
     asked = []
 
     def verdict(word: str) -> bool:
-        def compared(metric: str, reference: str) -> Verdict:
-            asked.append((metric, reference))
+        def compared(reference: str) -> Verdict:
+            asked.append(reference)
             return Found(word)
 
         (checked,) = check_gate(parse_gate("no_worse_than=run-12"), METRICS, compared)
@@ -158,12 +159,12 @@ def test_no_worse_than_fails_only_where_the_rows_prove_it() -> None:
     assert verdict("better")
     assert verdict("no difference shown")
     assert not verdict("worse")
-    assert asked == [("exact", "run-12")] * 3
+    assert asked == ["run-12"] * 3
 
 
 def test_a_comparison_is_a_verdict() -> None:
-    worse = Comparison("exact", -0.1, -0.15, -0.05, 0.001, [], [1, 2], 0.8)
-    (checked,) = check_gate(parse_gate("no_worse_than=a"), METRICS, lambda metric, reference: worse)
+    worse = Comparison("exact", 0.9, 0.8, -0.1, -0.15, -0.05, 0.001, "McNemar, exact", [], [1, 2], 0.8)
+    (checked,) = check_gate(parse_gate("no_worse_than=a"), METRICS, lambda reference: worse)
     assert not checked.passed
 
 

@@ -10,7 +10,8 @@ from typing import Any
 
 import pytest
 
-from pocketlm.evaluate.html import MOST_POINTS, MOST_WRONG_ROWS, render_report, write_report
+from pocketlm.evaluate.html import MOST_WRONG_ROWS, render_report, write_report
+from pocketlm.evaluate.plots import MOST_POINTS
 from pocketlm.evaluate.report import Report, RowResult, summarize
 from pocketlm.tasks.call import CallTask
 from pocketlm.tasks.tools import ToolSet
@@ -151,7 +152,7 @@ def test_reports_on_different_rows_are_shown_but_not_compared() -> None:
     text = Page(render_report("t", {"base": report("base", 1, rows=5), "tuned": report("tuned", 7)})).text
     assert "20.0%" in text
     assert "than base" not in text
-    assert "difference" not in text
+    assert "No difference" not in text
 
 
 @pytest.mark.parametrize("name", ["tuned", "model.gguf"])

@@ -92,7 +92,7 @@ POSSIBLE = [{"f": {"x": [7, 8], "unit": ["kg", ""], "where": [{"city": ["Paris",
 def test_possible_answers(arguments: dict[str, Any], exact: int) -> None:
     asked = row(Call("f", {"x": 7, "where": {"city": "Paris"}}), possible=POSSIBLE)
     assert TASK.score(asked, json.dumps({"f": arguments}), CHATML)["exact"] == exact
-    loud = json.dumps({"f": arguments}).replace("Paris", "PARIS ")
+    loud = json.dumps({"f": arguments}).replace("Paris", " PARIS")
     assert TASK.score(asked, loud, CHATML)["lenient"] == exact
 
 

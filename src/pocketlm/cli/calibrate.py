@@ -58,9 +58,10 @@ def _report(engine: str, data: Path | None, split: str, run: Path) -> Any:
 
     from pocketlm.cli.subject import Asked, find_scoring
     from pocketlm.data.load import load_call_rows
+    from pocketlm.tasks.call import CallTask
 
     scoring = find_scoring(Asked(engine, str(data or run)))
-    if data is None:
+    if data is None and isinstance(scoring.task, CallTask):
         scoring = replace(scoring, rows=load_call_rows(run, scoring.task.tools, split))
     return scoring.report(engine, f"Scoring {split} rows")
 

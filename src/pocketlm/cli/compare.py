@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from pocketlm.cli import gates
 from pocketlm.cli.common import Json, be_quiet, output
 
 if TYPE_CHECKING:
@@ -29,7 +30,6 @@ def compare(
 ) -> None:  # fmt: skip
     """Say whether B is better or worse than A, with paired statistics; exit code 3 when it is worse or a gate fails."""
     be_quiet(as_json)
-    from pocketlm.cli import gates
     from pocketlm.evaluate.compare import compare as paired
     from pocketlm.evaluate.compare import compare_all
 
@@ -42,8 +42,8 @@ def compare(
         from pocketlm.evaluate.html import write_report
 
         write_report(html, f"{b} against {a}", {a: first, b: second})
-    value = {**found.to_json(), "all": [one.to_json() for one in every], "gate": [vars(one) for one in checked]}
-    output(as_json, value, _text(every, first, second) + "\n\n" + "\n".join(f"{'ok ' if c.passed else 'BAD'} {c.sentence}" for c in checked))  # fmt: skip
+    value = {**found.to_json(), "all": [one.to_json() for one in every], "gate": gates.to_json(checked)}
+    output(as_json, value, _text(every, first, second) + "\n\n" + gates.told(checked))
     gates.enforce(checked)
 
 

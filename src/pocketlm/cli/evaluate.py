@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from pocketlm.cli import gates
 from pocketlm.cli.common import Json, be_quiet, output, score_table
 from pocketlm.cli.subject import Asked, agree, find_scoring, training_rows
 
@@ -61,19 +62,12 @@ def evaluate(
     _keep(engine, scoring, report, save)
     if html:
         _write_page(html, engine, data, reports)
-    checked = None
-    if gate:
-        from pocketlm.cli.gates import check
-
-        checked = check(gate, report, scoring, junit, markdown)
+    checked = gates.check(gate, report, scoring, junit, markdown) if gate else []
     value = {key: value for key, value in report.to_json().items() if key != "rows"}
     value["baselines"] = {name: one.metrics for name, one in reports.items() if one is not report}
-    value["gate"] = checked and [vars(one) for one in checked]
+    value["gate"] = gates.to_json(checked)
     output(as_json, value, _text(reports, report, checked))
-    if checked:
-        from pocketlm.cli.gates import enforce
-
-        enforce(checked)
+    gates.enforce(checked)
 
 
 def _short(uri: str) -> str:
@@ -130,9 +124,10 @@ def _text(reports: dict[str, Report], report: Report, checked: Any) -> str:
     if report.errors:
         parts.append("Errors:\n" + "\n".join(f"  {count:>3} x {what}" for what, count in report.errors))
     if report.latency:
-        from pocketlm.evaluate.latency import Latency, latency_text
+        from pocketlm.evaluate.latency import Latency
+        from pocketlm.evaluate.latency_page import latency_text
 
         parts.append(latency_text(Latency.from_json(report.latency)))
     if checked:
-        parts.append("Gate:\n" + "\n".join(f"  {'ok ' if one.passed else 'BAD'} {one.sentence}" for one in checked))
+        parts.append("Gate:\n" + gates.told(checked))
     return "\n\n".join(parts)

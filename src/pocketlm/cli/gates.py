@@ -25,8 +25,8 @@ def check(
     from pocketlm.evaluate.compare import compare
     from pocketlm.evaluate.gate import check_gate, junit_xml, markdown_summary, parse_gate
 
-    def verdict(reference: str, metric: str) -> Any:
-        return compare(reference_report(reference, scoring), report, metric or None)
+    def verdict(reference: str) -> Any:
+        return compare(reference_report(reference, scoring), report)
 
     metrics = {**report.metrics, **_numbers(report.latency or {})}
     checked = check_gate(parse_gate(gate), metrics, verdict)
@@ -39,7 +39,7 @@ def check(
 
 def enforce(checked: list[Checked]) -> None:
     """Raise GateFailed where a condition does not hold."""
-    failed = [one.sentence for one in checked if not one.passed]
+    failed = [f"{one.found}, asked for {one.condition}" for one in checked if not one.passed]
     if failed:
         raise GateFailed("the gate failed: " + "; ".join(failed))
 
@@ -69,6 +69,16 @@ def read_report(path: Path) -> Report:
         return Report.from_json(value.get("report", value))
     except (KeyError, TypeError, AttributeError) as error:
         raise InputError(f"{path}: not a report; make one with `pocketlm eval ENGINE DATA --save {path}`") from error
+
+
+def told(checked: list[Checked]) -> str:
+    """What was found, a line a condition."""
+    return "\n".join(f"  {'ok ' if one.passed else 'BAD'} {one.condition}: {one.found}" for one in checked)
+
+
+def to_json(checked: list[Checked]) -> list[dict[str, Any]]:
+    """Plain values."""
+    return [{"condition": str(one.condition), "passed": one.passed, "found": one.found} for one in checked]
 
 
 def _numbers(latency: dict[str, Any]) -> dict[str, float]:

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from pocketlm.cli import gates
 from pocketlm.cli.common import Json, be_quiet, output
 
 app = typer.Typer(help="Save rows once and run them on every model.", no_args_is_help=True)
@@ -44,7 +45,6 @@ def run(
 ) -> None:
     """Score engines on a suite and note it in its history; `no_worse_than=last` compares with the run before."""
     be_quiet(as_json)
-    from pocketlm.cli import gates
     from pocketlm.cli.common import score_table
     from pocketlm.cli.subject import Asked, find_scoring
     from pocketlm.core.files import write_json
@@ -62,9 +62,8 @@ def run(
         path = suite.folder / "reports" / report_name(engine)
         write_json(path, report.to_json())
         append(suite.history, entry_of(report, suite.sha256, path))
-    value = {"reports": {name: report.metrics for name, report in reports.items()}, "gate": [vars(c) for c in checked]}
-    lines = [f"{'ok ' if c.passed else 'BAD'} {c.sentence}" for c in checked]
-    output(as_json, value, "\n".join([score_table(reports), *lines]))
+    value = {"reports": {name: report.metrics for name, report in reports.items()}, "gate": gates.to_json(checked)}
+    output(as_json, value, "\n".join([score_table(reports), *([gates.told(checked)] if checked else [])]))
     gates.enforce(checked)
 
 

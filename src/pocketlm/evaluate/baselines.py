@@ -14,6 +14,9 @@ from pocketlm.core.files import dump_compact
 from pocketlm.engines.base import Generation, Tick
 from pocketlm.engines.nearest import Nearest, words
 from pocketlm.engines.rules import RulesEngine
+from pocketlm.tasks.base import Task
+from pocketlm.tasks.call import CallTask
+from pocketlm.tasks.classify import ClassifyTask
 from pocketlm.tasks.template import CHATML
 
 LEAD = 3  # sentences
@@ -60,7 +63,7 @@ class WordEmbedder:
         return found / np.maximum(np.linalg.norm(found, axis=1, keepdims=True), 1e-9)
 
 
-def baselines(task: Any, rows: Sequence[Any], train: Sequence[Any] = ()) -> dict[str, Any]:
+def baselines(task: Task, rows: Sequence[Any], train: Sequence[Any] = ()) -> dict[str, Any]:
     """Name -> engine, for any task. Without training rows only those that need none."""
     if task.asks == "vectors":
         return {"rule: words in common": WordEmbedder()}
@@ -68,13 +71,13 @@ def baselines(task: Any, rows: Sequence[Any], train: Sequence[Any] = ()) -> dict
         return {}  # what a constant would get, as many as there are tokens, is known without asking
     constant, rule = CONSTANTS.get(task.name, ""), RULES.get(task.name)
     found: dict[str, Any] = {}
-    if task.name == "classify":
+    if isinstance(task, ClassifyTask):
         constant = task.labels[0]
     found["constant"] = Baseline("constant", lambda row: constant)
     if train:
         most = Counter(_written(task, row) for row in train).most_common(1)[0][0]
         found["majority"] = Baseline("majority", lambda row: most)
-    if task.name == "call" and train:
+    if isinstance(task, CallTask) and train:
         found["rule: nearest example, values put in"] = RulesEngine(task, train)
     elif rule:
         name, make = rule
@@ -83,23 +86,23 @@ def baselines(task: Any, rows: Sequence[Any], train: Sequence[Any] = ()) -> dict
     return found
 
 
-def _written(task: Any, row: Any) -> str:
+def _written(task: Task, row: Any) -> str:
     """A row's right answer as a model would write it."""
-    if task.name == "call":
+    if isinstance(task, CallTask):
         return str(task.completion(row, CHATML).removesuffix(CHATML.stop))
     if task.name == "classify":
         return ", ".join(row.answer)
     return row.answer if isinstance(row.answer, str) else dump_compact(row.answer)
 
 
-def _nearest(task: Any, train: Sequence[Any]) -> Callable[[Any], str] | None:
+def _nearest(task: Task, train: Sequence[Any]) -> Callable[[Any], str] | None:
     if not train:
         return None
     index = Nearest([row.text for row in train])
     return lambda row: _written(task, train[index.find(row.text)])
 
 
-def _known_values(task: Any, train: Sequence[Any]) -> Callable[[Any], str] | None:
+def _known_values(task: Task, train: Sequence[Any]) -> Callable[[Any], str] | None:
     """Values seen in training that stand in the text, the longest first."""
     known = {str(value): name for row in train for name, values in row.answer.items() for value in values}
     if not known:
@@ -115,7 +118,7 @@ def _known_values(task: Any, train: Sequence[Any]) -> Callable[[Any], str] | Non
     return answer
 
 
-def _lead(task: Any, train: Sequence[Any]) -> Callable[[Any], str]:
+def _lead(task: Task, train: Sequence[Any]) -> Callable[[Any], str]:
     """The first sentences of what is asked about: hard to beat on news (Nenkova 2005)."""
     return lambda row: " ".join(re.split(r"(?<=[.!?])\s+", row.text.partition("\n")[2] or row.text)[:LEAD])
 

@@ -24,7 +24,8 @@ KEPT = "calibration.json"  # in a run's folder and beside its exported file
 SIGNALS = ("answer", "weakest", "token", "name")
 BINS = 10
 FOLDS = 5
-FEW = 100
+STEPS = 20  # thresholds tried
+CERTAIN = 1.2816  # standard deviations that hold 90 % on one side
 SURE = 1 - 1e-4  # no finite number of rows shows that an answer cannot be wrong
 
 
@@ -183,23 +184,30 @@ def auroc(chances: Numbers, right: Numbers) -> float:
     return float(np.mean((good[:, None] > bad[None]) + 0.5 * (good[:, None] == bad[None])))
 
 
-def promised(chances: Numbers, right: Numbers, max_error: float, level: float = 0.9) -> float | None:
-    """The lowest threshold whose rows are wrong no more often than `max_error`, with 90 % certainty; None where none is.
+def promised(chances: Numbers, right: Numbers, max_error: float) -> float | None:
+    """A threshold whose rows are wrong no more often than `max_error`, with 90 % certainty; None where none can be shown.
 
-    The certainty is an upper bound for a share (Wilson 1927, one-sided): with few rows it takes a higher threshold.
+    From the surest rows down, a twentieth of them at a time, until the error can no longer be ruled out: tested one after
+    the other in a fixed order, so that the choice among many does not spoil the certainty (Angelopoulos et al. 2021, "Learn
+    then test"). A step is passed when the upper bound of its share of wrong rows is low enough (Wilson 1927, one-sided).
     """
-    z = 1.2816 if level == 0.9 else 1.6449
+    ordered, wrong = np.sort(chances)[::-1], 1 - right[np.argsort(-chances, kind="stable")]
     found = None
-    for threshold in np.unique(chances)[::-1]:
-        covered = chances >= threshold
-        n, wrong = int(covered.sum()), float((1 - right[covered]).sum())
-        share = wrong / n
-        upper = (share + z * z / (2 * n) + z * math.sqrt(share * (1 - share) / n + z * z / (4 * n * n))) / (
-            1 + z * z / n
-        )
-        if upper <= max_error:
-            found = float(threshold)
+    for step in range(1, STEPS + 1):
+        threshold = ordered[max(1, round(step * len(ordered) / STEPS)) - 1]
+        covered = int((chances >= threshold).sum())
+        if _upper(0, covered) > max_error:
+            continue  # so few that not even faultless ones would show it
+        if _upper(float(wrong[:covered].sum()), covered) > max_error:
+            break
+        found = float(threshold)
     return found
+
+
+def _upper(wrong: float, rows: int) -> float:
+    share, z = wrong / rows, CERTAIN
+    spread = z * math.sqrt(share * (1 - share) / rows + z * z / (4 * rows * rows))
+    return (share + z * z / (2 * rows) + spread) / (1 + z * z / rows)
 
 
 def calibration_of(engine: str) -> Calibration | None:

@@ -15,7 +15,9 @@ from pocketlm.evaluate.confidence import signals
 from pocketlm.evaluate.foretell import foretold
 from pocketlm.evaluate.report import Report, RowResult, summarize
 from pocketlm.evaluate.retrieve import retrieved
-from pocketlm.tasks.base import Score, yes
+from pocketlm.tasks.base import Score, Task, yes
+from pocketlm.tasks.complete import CompleteTask
+from pocketlm.tasks.embed import EmbedTask
 from pocketlm.tasks.instruct import ALIKE
 from pocketlm.tasks.template import TEMPLATES, Template
 
@@ -25,7 +27,7 @@ FEW = 24  # rows asked freely, to see whether the others should be
 
 
 def evaluate(
-    task: Any,
+    task: Task,
     engine: Any,
     rows: Sequence[Any],
     *,
@@ -49,13 +51,13 @@ def evaluate(
     """
     if not rows:
         raise InputError("no rows to score; name a file with at least one")
-    settings = {"constrain": constrain, "max_tokens": max_tokens or task.max_tokens}
+    settings: dict[str, Any] = {"constrain": constrain, "max_tokens": max_tokens or task.max_tokens}
     start = time.perf_counter()
     own_bar = hasattr(engine, "chat")
     with nullcontext(_ignore) if own_bar else progress(title or f"Scoring {engine.uri}", len(rows)) as update:
-        if task.asks == "vectors":
+        if isinstance(task, EmbedTask):
             results = retrieved(task, engine, rows, update)
-        elif task.asks == "odds":
+        elif isinstance(task, CompleteTask):
             results = foretold(task, engine, rows, update)
         else:
             results = _answered(task, engine, rows, constrain, settings["max_tokens"], update)
@@ -71,7 +73,7 @@ def _ignore(advance: int = 1) -> None:
 
 
 def _answered(
-    task: Any, engine: Any, rows: Sequence[Any], constrain: bool, max_tokens: int, tick: Tick
+    task: Task, engine: Any, rows: Sequence[Any], constrain: bool, max_tokens: int, tick: Tick
 ) -> list[RowResult]:
     template = TEMPLATES[engine.template]
     if hasattr(engine, "chat"):  # behind a network: messages, no prompt text, no grammar
@@ -88,7 +90,7 @@ def _answered(
 
 
 def _constrained(
-    task: Any, engine: Engine, rows: Sequence[Any], prompts: Sequence[str], max_tokens: int, tick: Tick
+    task: Task, engine: Engine, rows: Sequence[Any], prompts: Sequence[str], max_tokens: int, tick: Tick
 ) -> list[Generation]:
     """Greedy answers under the grammar, asked for freely where that gives the same.
 
@@ -101,7 +103,7 @@ def _constrained(
     def ask(indices: Sequence[int], free: bool, tick: Tick | None) -> None:
         if not indices:
             return
-        grammars = None if free else [task.grammar(template, rows[i]) for i in indices]
+        grammars = None if free else [str(task.grammar(template, rows[i])) for i in indices]
         found = engine.generate([prompts[i] for i in indices], max_tokens=max_tokens, grammar=grammars, tick=tick)
         for i, answer in zip(indices, found, strict=True):
             if not free or task.is_legal(rows[i], answer.text, template):
@@ -136,7 +138,7 @@ def _compared(results: list[RowResult], embedder: str) -> list[RowResult]:
     return found
 
 
-def _result(task: Any, template: Template, row: Any, answer: Generation, score: Score) -> RowResult:
+def _result(task: Task, template: Template, row: Any, answer: Generation, score: Score) -> RowResult:
     return RowResult(
         text=row.text,
         expected=task.expected(row),

@@ -28,13 +28,13 @@ def windows(ids: Ids, window: int = WINDOW, overlap: int = OVERLAP) -> Iterator[
 
 def foretold(task: CompleteTask, engine: Engine, rows: Sequence[Any], tick: Tick) -> list[RowResult]:
     """The result of every window of every row."""
-    pairs, owners = [], []
+    pairs: list[tuple[Ids, Ids]] = []
+    owners: list[Any] = []
     for row in rows:
-        ids = engine.tokenize(row.answer)
-        found = list(windows(ids))
-        pairs += found
-        owners += [row] * len(found)
-        tick(0 if found else 1)
+        own = list(windows(engine.tokenize(row.answer)))
+        pairs += own
+        owners += [row] * len(own)
+        tick(0 if own else 1)
     text_of = cache(lambda token: engine.decode([token]))
     last = {id(owner): i for i, owner in enumerate(owners)}  # a row is done with its last window
     results = []

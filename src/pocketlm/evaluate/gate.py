@@ -1,6 +1,6 @@
 """Gates: conditions that a report has to meet, as people write them, and what continuous integration reads of the outcome.
 
-"exact>=95%, p95_ms<=200 and no_worse_than=runs/12". Knows names and numbers only, neither reports nor engines.
+"exact>=95%, p95_ms<=200 and no_worse_than=runs/12". Knows names and numbers only, neither rows nor engines.
 """
 
 from __future__ import annotations
@@ -16,11 +16,13 @@ from xml.etree import ElementTree
 from pocketlm.core.errors import InputError, Problems
 from pocketlm.evaluate.latency import METRICS as COSTS
 from pocketlm.evaluate.latency import amount, nearest
+from pocketlm.evaluate.report import STOPPED
+from pocketlm.tasks.registry import TASKS
 
 NO_WORSE = "no_worse_than"
-SHARES = ("exact", "lenient", "function", "valid", "stopped")  # of rows, 0..1
-KNOWN = (*SHARES, *COSTS)
-COMPARED = "exact"  # what no_worse_than compares
+KINDS = {name: kind for task in TASKS.values() for name, kind in task.metrics.items()} | {"stopped": STOPPED}
+SHARES = {name for name, kind in KINDS.items() if kind.percent}  # 0..1
+KNOWN = (*KINDS, *COSTS)
 
 _HOLDS: dict[str, Callable[[float, float], bool]] = {
     ">=": operator.ge,
@@ -55,7 +57,10 @@ class Condition:
 
 
 class Verdict(Protocol):
-    """What a paired comparison found; compare.Comparison is one. Difference and its 95 % interval are shares."""
+    """What a paired comparison found; compare.Comparison is one. Difference and its 95 % interval are in the metric's unit."""
+
+    @property
+    def metric(self) -> str: ...
 
     @property
     def verdict(self) -> str: ...  # "better", "worse" or what it says otherwise
@@ -134,12 +139,12 @@ def _number(part: str, name: str, text: str) -> float:
 
 
 def check_gate(
-    conditions: Sequence[Condition], metrics: Mapping[str, float], verdicts: Callable[[str, str], Verdict]
+    conditions: Sequence[Condition], metrics: Mapping[str, float], verdict: Callable[[str], Verdict]
 ) -> list[Checked]:
     """Hold each condition against what was measured.
 
     Args:
-        verdicts: gives the paired comparison with a report: (metric, reference) -> how the report at hand differs from it.
+        verdict: gives the paired comparison with a reference: how the report at hand differs from it on its main metric.
 
     Raises:
         Problems: metrics that conditions name and nobody measured.
@@ -148,7 +153,7 @@ def check_gate(
     if missing:
         raise Problems("--gate", [_unmeasured(condition.metric, metrics) for condition in missing])
     return [
-        _compared(condition, verdicts(COMPARED, condition.reference))
+        _compared(condition, verdict(condition.reference))
         if condition.value is None
         else _held(condition, condition.value, metrics[condition.metric])
         for condition in conditions
@@ -166,17 +171,19 @@ def _held(condition: Condition, asked: float, found: float) -> Checked:
 
 def _compared(condition: Condition, found: Verdict) -> Checked:
     """Worse is only what the rows prove to be worse: an interval around zero passes, so give the gate enough rows."""
-    points = f"{100 * found.difference:+.1f} points, 95 % interval {100 * found.low:+.1f} to {100 * found.high:+.1f}"
-    return Checked(
-        condition, found.verdict != "worse", f"{COMPARED} beside {condition.reference}: {found.verdict} ({points})"
-    )
+    if found.metric in SHARES:
+        by = f"{100 * found.difference:+.1f} points, 95 % interval {100 * found.low:+.1f} to {100 * found.high:+.1f}"
+    else:
+        by = f"{found.difference:+.4g}, 95 % interval {found.low:+.4g} to {found.high:+.4g}"
+    beside = f"{found.metric} beside {condition.reference}: {found.verdict} ({by})"
+    return Checked(condition, found.verdict != "worse", beside)
 
 
 def told(name: str, value: float) -> str:
     """A metric's value as people read it: "95.24%", "143.2 ms"."""
     if name in COSTS:
         return amount(name, value)
-    return f"{100 * value:.2f}%" if name in SHARES or 0 <= value <= 1 else f"{value:.4g}"
+    return f"{100 * value:.2f}%" if name in SHARES else f"{value:.4g}"
 
 
 # ------------------------------------------------------------------------------------- what machines and people read

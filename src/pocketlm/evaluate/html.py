@@ -14,6 +14,7 @@ from pocketlm.core.errors import InputError
 from pocketlm.core.files import dump_compact, write_text
 from pocketlm.evaluate.calibrate import Calibration
 from pocketlm.evaluate.compare import Comparison, compare
+from pocketlm.evaluate.latency import Latency
 from pocketlm.evaluate.latency_page import latency_section
 from pocketlm.evaluate.loss_plot import loss_curve
 from pocketlm.evaluate.page_plots import confidence_plots, confusion, trade_off
@@ -50,7 +51,7 @@ def render_report(
     if reports:
         name, main = _main(reports), reports[_main(reports)]
         parts += [_by_item(name, main), confusion(main), confidence_plots(main, calibration), trade_off(reports)]
-        parts += [latency_section(main.latency) if main.latency else ""]
+        parts += [latency_section(Latency.from_json(main.latency)) if main.latency else ""]
         parts += [_errors(name, main), _examples(examples), _wrong_rows(name, main)]
     else:
         parts.append(_examples(examples))

@@ -6,7 +6,6 @@ import json
 import math
 from collections import Counter
 from collections.abc import Mapping
-from typing import Any
 
 from pocketlm.core import page
 from pocketlm.evaluate.calibrate import Calibration, Reliability, check, raw_chance
@@ -112,7 +111,7 @@ def trade_off(reports: Mapping[str, Report]) -> str:
     )
 
 
-def _dot(x: float, y: float, name: str, report: Report, latency: Mapping[str, Any]) -> str:
+def _dot(x: float, y: float, name: str, report: Report, latency: Mapping[str, float]) -> str:
     left = x > WIDTH * 0.7
     place = f'x="{x - 8 if left else x + 8:.1f}" y="{y - 6:.1f}" text-anchor="{"end" if left else "start"}"'
     label = f"{name}: {report.kinds[report.main].show(report.value)}, {latency['size_mb']:.0f} MB, {latency['p95_ms']:.0f} ms"

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from pocketlm.evaluate.statistics import Numbers, percentiles, resampled
-from pocketlm.tasks.base import Metric, f1
+from pocketlm.tasks.base import Metric, Task, f1
 from pocketlm.tasks.registry import task_class
 
 FEW_ROWS = 100  # under which an interval is wider than most differences that matter
@@ -105,7 +105,7 @@ class Report:
 
 def summarize(
     engine: str,
-    task: Any,
+    task: Task,
     rows: list[RowResult],
     seconds: float,
     *,

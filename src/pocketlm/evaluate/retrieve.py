@@ -53,7 +53,7 @@ def _result(task: EmbedTask, row: EmbedRow, score: Score, answer: str, seconds: 
         numbers=score.numbers,
         items={},
         why=score.why,
-        groups=task.groups(row),  # type: ignore[arg-type]  rows of this task have texts and tags too
+        groups=task.groups(row),
         tokens=0,
         seconds=round(seconds, 5),
         signals={},

@@ -16,6 +16,7 @@ from pocketlm.evaluate.evaluate import evaluate
 from pocketlm.evaluate.remote import RemoteEngine, is_remote
 from pocketlm.evaluate.report import Report
 from pocketlm.evaluate.store import cached_report, identity_of, kept_report, report_key
+from pocketlm.tasks.base import Task
 from pocketlm.tasks.template import TEMPLATES
 
 
@@ -30,7 +31,7 @@ class Scoring:
         notes: what a reader of every report must know.
     """
 
-    task: Any
+    task: Task
     rows: Sequence[Any]
     constrain: bool = True
     max_tokens: int | None = None

@@ -11,12 +11,13 @@ from pocketlm.core.files import read_json, sha256_file, sha256_value, write_json
 from pocketlm.core.machine import cache_dir
 from pocketlm.evaluate.evaluate import Report, evaluate
 from pocketlm.models.starters import STARTERS
+from pocketlm.tasks.base import Task
 
 SCORING = 3  # rises whenever the same answers would score otherwise
 
 
 def scored(
-    path: Path, identity: str, task: Any, engine: Callable[[], Any], rows: Sequence[Any], **settings: Any
+    path: Path, identity: str, task: Task, engine: Callable[[], Any], rows: Sequence[Any], **settings: Any
 ) -> Report:
     """The report of an engine on rows, from `path` where nothing that decides it has changed.
 
@@ -37,7 +38,7 @@ def scored(
     return cached_report(path, key, make)
 
 
-def report_key(identity: str, task: Any, rows: Sequence[Any], **settings: Any) -> str:
+def report_key(identity: str, task: Task, rows: Sequence[Any], **settings: Any) -> str:
     """Hash of all that decides a report: the engine, the rows, the task and the settings."""
     asked = [SCORING, task.name, task.settings(), settings]
     return sha256_value([identity, [row.to_json() for row in rows], asked])

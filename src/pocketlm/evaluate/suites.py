@@ -16,10 +16,11 @@ from typing import Any
 from pocketlm.core.errors import InputError
 from pocketlm.core.files import atomic_dir, dump_compact, read_json, sha256_file, write_json, write_jsonl
 from pocketlm.data.load import rows_in_layout
+from pocketlm.evaluate.latency import Latency
 from pocketlm.evaluate.report import Report
+from pocketlm.tasks.base import Task
 
 HISTORY = "history.jsonl"
-KEPT = ("p50_ms", "p95_ms", "first_token_ms", "memory_mb", "size_mb")  # of a latency
 
 
 @dataclass(frozen=True)
@@ -40,8 +41,7 @@ class Entry:
 
 def entry_of(report: Report, rows_sha256: str, path: Path | None) -> Entry:
     """What a history keeps of a report."""
-    latency = report.latency or {}
-    more = {name: float(latency[name]) for name in KEPT if name in latency}
+    more = dict(Latency.from_json(report.latency).metrics) if report.latency else {}
     now = datetime.now(timezone.utc).isoformat(timespec="seconds")
     return Entry(
         now, report.engine, report.task, report.main, report.metrics, report.intervals, len(report.rows), rows_sha256,
@@ -109,7 +109,7 @@ class Suite:
 
 
 def save_suite(
-    folder: Path, task: Any, rows: Sequence[Mapping[str, Any]], tools: Any, settings: Mapping[str, Any]
+    folder: Path, task: Task, rows: Sequence[Mapping[str, Any]], tools: Any, settings: Mapping[str, Any]
 ) -> Suite:
     """Save rows as a suite.
 

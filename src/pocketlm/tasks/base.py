@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol, TypeVar
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -127,11 +127,8 @@ class Row(Protocol):
         ...
 
 
-R = TypeVar("R", bound=Row)
-
-
-class Task(Protocol[R]):
-    """A kind of job, for rows of one kind.
+class Task(Protocol):
+    """A kind of job. Each takes rows of its own kind.
 
     Attributes:
         main: the metric that stands for the whole.
@@ -143,38 +140,42 @@ class Task(Protocol[R]):
     name: str
     main: str
     asks: str
-    metrics: Mapping[str, Metric]
     max_tokens: int
+
+    @property
+    def metrics(self) -> Mapping[str, Metric]:
+        """See above."""
+        ...
 
     def settings(self) -> dict[str, Any]:
         """What decides prompts and scores besides the row, for the report and the cache's key."""
         ...
 
-    def messages(self, row: R, template: Template) -> list[Message]:
+    def messages(self, row: Any, template: Template) -> list[Message]:
         """The dialogue up to the answer."""
         ...
 
-    def prompt(self, row: R, template: Template) -> str:
+    def prompt(self, row: Any, template: Template) -> str:
         """The messages as the template's text."""
         ...
 
-    def grammar(self, template: Template, row: R | None = None) -> str | None:
+    def grammar(self, template: Template, row: Any = None) -> str | None:
         """GBNF of every legal answer, None where anything goes."""
         ...
 
-    def is_legal(self, row: R, text: str, template: Template) -> bool:
+    def is_legal(self, row: Any, text: str, template: Template) -> bool:
         """Whether the grammar would have let this answer through as it is."""
         ...
 
-    def expected(self, row: R) -> Any:
+    def expected(self, row: Any) -> Any:
         """The right answer, as a report keeps it."""
         ...
 
-    def score(self, row: R, text: str, template: Template) -> Score:
+    def score(self, row: Any, text: str, template: Template) -> Score:
         """Compare an answer with the row."""
         ...
 
-    def groups(self, row: R) -> list[str]:
+    def groups(self, row: Any) -> list[str]:
         """The slices this row belongs to."""
         ...
 
@@ -227,7 +228,7 @@ class TextTask:
         """See `Task`."""
         return row.answer
 
-    def groups(self, row: TextRow) -> list[str]:
+    def groups(self, row: Any) -> list[str]:
         """See `Task`."""
         return [by_length(row.text), *(f"tag {tag}" for tag in row.tags)]
 

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
-from pocketlm.core.errors import InputError, did_you_mean
+from pocketlm.core.errors import InputError
 from pocketlm.tasks.call import CallTask
 from pocketlm.tasks.classify import ClassifyTask
 from pocketlm.tasks.complete import CompleteTask
 from pocketlm.tasks.embed import EmbedTask
 from pocketlm.tasks.extract import ExtractTask
 from pocketlm.tasks.instruct import InstructTask
+from pocketlm.tasks.tools import did_you_mean
 from pocketlm.tasks.translate import TranslateTask
 
 TASKS: dict[str, Any] = {
