@@ -49,6 +49,8 @@ code { font: .86em/1.45 ui-monospace, SFMono-Regular, Menlo, Consolas, "DejaVu S
 .chart .grid { stroke: var(--line); } .chart polyline { fill: none; stroke-linejoin: round; }
 .raw { stroke: var(--main); stroke-width: 1; opacity: .4; } .smooth { stroke: var(--main); stroke-width: 2.2; }
 .valid { stroke: var(--other); stroke-width: 1.6; stroke-dasharray: 5 4; } .dot { fill: var(--other); }
+.chart .halo { paint-order: stroke; stroke: var(--card); stroke-width: 4px; stroke-linejoin: round; }
+.scroll + dl, .scroll + .chart, .chart + .scroll { margin-top: 1.1rem; }
 .histogram { fill: var(--bar); } mark { background: none; color: var(--good); }
 .findings small { color: var(--soft); overflow-wrap: anywhere; }
 .findings ul { margin: .4rem 0 0; padding-left: 1.1rem; } .findings ul:empty { display: none; }
