@@ -60,14 +60,14 @@ def test_a_pure_temperature_is_found() -> None:
 
 def test_the_threshold_keeps_its_promise_nine_times_of_ten() -> None:
     kept = covered = 0.0
-    for seed in range(20):
+    rows = told(4000, 99)
+    for seed in range(10):
         made = fit(told(1500, seed), max_error=0.2)
         assert made.threshold is not None
-        rows = told(20_000, 99)  # so many that their error is the true one
         held = check(rows, made.chance)
         kept += held.error_from(made.threshold) <= 0.2
-        covered += held.covered(made.threshold) / 20
-    assert kept >= 16
+        covered += held.covered(made.threshold) / 10
+    assert kept >= 8  # of 10
     assert covered > 0.1
 
 

@@ -54,6 +54,8 @@ code { font: .86em/1.45 ui-monospace, SFMono-Regular, Menlo, Consolas, "DejaVu S
 .shades .right { fill: var(--main); } .shades .confused { fill: var(--other); }
 .two { display: grid; grid-template-columns: 1fr 1fr; gap: 1rem; }
 .warn { color: var(--other); font-weight: 600; }
+.chart .halo { paint-order: stroke; stroke: var(--card); stroke-width: 4px; stroke-linejoin: round; }
+.scroll + dl, .scroll + .chart, .chart + .scroll { margin-top: 1.1rem; }
 .histogram { fill: var(--bar); } mark { background: none; color: var(--good); }
 .findings small { color: var(--soft); overflow-wrap: anywhere; }
 .findings ul { margin: .4rem 0 0; padding-left: 1.1rem; } .findings ul:empty { display: none; }

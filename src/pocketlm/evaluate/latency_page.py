@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping, Sequence
 
 from pocketlm.core import page
-from pocketlm.evaluate.latency import TARGETS, Answer, Latency, amount, percentile, verdicts
+from pocketlm.evaluate.latency import TARGETS, Latency, amount, percentile, verdicts
 
 RANKS = (50, 95, 99)
 WIDTH, HEIGHT = 640, 270  # of the picture, in its own units
@@ -20,9 +20,9 @@ def latency_text(latency: Latency, targets: Mapping[str, float] = TARGETS) -> st
     """Lines for a terminal: verdicts, times, costs, what to know."""
     lines = [_about(latency)]
     lines += [f"  {'passed' if passed else 'FAILED'}  {said}" for _, passed, said in verdicts(latency, targets)]
-    lines += ["", f"{'':<34}" + "".join(f"{name:>11}" for name in _heads())]
-    for name, answers, times in _times(latency):
-        lines.append(f"{f'{name} ({answers})':<34}" + "".join(f"{amount('_ms', time):>11}" for time in times))
+    lines += ["", f"{'':<42}" + "".join(f"{name:>11}" for name in _heads())]
+    for name, which, times in _times(latency):
+        lines.append(f"{f'{name}, {which}':<42}" + "".join(f"{amount('_ms', time):>11}" for time in times))
     lines += ["", *(f"{name:<20}{text}" for name, text in _costs(latency).items())]
     lines += [f"note: {warning}" for warning in latency.warnings]
     return "\n".join(lines)
@@ -51,16 +51,16 @@ def _heads() -> list[str]:
     return [*(f"p{rank}" for rank in RANKS), "longest"]
 
 
-def _times(latency: Latency) -> list[tuple[str, int, list[float]]]:
-    """The table: what is timed, of how many answers, p50, p95, p99 and the longest in ms."""
-
-    def row(name: str, answers: Sequence[Answer], times: list[float]) -> tuple[str, int, list[float]]:
-        return name, len(answers), [*(percentile(times, rank) for rank in RANKS), max(times)]
-
+def _times(latency: Latency) -> list[tuple[str, str, list[float]]]:
+    """The table: what is timed, of which answers, p50, p95, p99 and the longest in ms."""
     found = []
     for answers, where in ((latency.warm, ""), (latency.uncached, ", nothing cached")):
-        found.append(row(f"whole answer{where}", answers, [answer.whole_ms for answer in answers]))
-        found.append(row(f"first text{where}", answers, [answer.first_ms for answer in answers]))
+        which = f"{len(answers):,} answers{where}"
+        for name, times in (
+            ("whole answer", [answer.whole_ms for answer in answers]),
+            ("first text", [answer.first_ms for answer in answers]),
+        ):
+            found.append((name, which, [*(percentile(times, rank) for rank in RANKS), max(times)]))
     return found
 
 
@@ -85,10 +85,10 @@ def _costs(latency: Latency) -> dict[str, str]:
 def _table(latency: Latency) -> str:
     heads = page.heads("milliseconds") + page.heads(*_heads(), number=True)
     rows = []
-    for name, answers, times in _times(latency):
+    for name, which, times in _times(latency):
         cells = "".join(f'<td class="number">{amount("", time)}</td>' for time in times)
-        rows.append(f'<tr><th scope="row">{name}<small>{answers:,} answers</small></th>{cells}</tr>')
-    return page.table("scores", heads, rows)
+        rows.append(f'<tr><th scope="row">{name}<small>{which}</small></th>{cells}</tr>')
+    return page.table("times", heads, rows)
 
 
 def _list(known: Mapping[str, str]) -> str:
@@ -170,7 +170,7 @@ def _mark(rank: int, time: float, roof: float) -> str:
         where = f'x="{x - 8:.1f}" y="{y - 8:.1f}" text-anchor="end"'
     else:
         where = f'x="{x + 9:.1f}" y="{y + 18:.1f}"'
-    return f'<circle class="dot" cx="{x:.1f}" cy="{y:.1f}" r="3.5"/><text {where}>p{rank} {amount("_ms", time)}</text>'
+    return f'<circle class="dot" cx="{x:.1f}" cy="{y:.1f}" r="3.5"/><text class="halo" {where}>p{rank} {amount("_ms", time)}</text>'
 
 
 def _target(target: float, roof: float, below: bool) -> str:
@@ -179,5 +179,5 @@ def _target(target: float, roof: float, below: bool) -> str:
     where = f'x="{x - 7:.1f}" y="{y:.1f}" text-anchor="end"' if below else f'x="{x + 7:.1f}" y="{y:.1f}"'
     return (
         f'<line class="valid" x1="{x:.1f}" x2="{x:.1f}" y1="{_y(0)}" y2="{_y(1)}"/>'
-        f"<text {where}>target {amount('_ms', target)}</text>"
+        f'<text class="halo" {where}>target {amount("_ms", target)}</text>'
     )
