@@ -18,7 +18,7 @@ from pocketlm.tasks import compact, gemma
 from pocketlm.tasks.grounding import Grounding
 from pocketlm.tasks.said import by_mention
 from pocketlm.tasks.template import Message, Template
-from pocketlm.tasks.tools import Call, ToolSet
+from pocketlm.tasks.tools import Call, ToolSet, ValueSpan
 
 FORMATS: dict[str, ModuleType] = {"chatml": compact, "terse": compact, "gemma": gemma}  # by chat template
 TOOLS_IN_PROMPT = ("full", "names", "none")
@@ -137,6 +137,15 @@ class CallTask:
         """
         calls: list[Call] = FORMATS[template.name].parse_calls(text)
         return calls
+
+    def value_spans(self, text: str, template: Template) -> list[ValueSpan]:
+        """Where the values of the arguments stand in an answer, in their order.
+
+        Raises:
+            ValueError: the text is not in the format of calls.
+        """
+        spans: list[ValueSpan] = FORMATS[template.name].value_spans(text)
+        return spans
 
     def score(self, row: CallRow, text: str, template: Template) -> RowScore:
         """Compare an answer with the row, strictly and leniently."""
