@@ -9,7 +9,7 @@ from typing import Any
 
 import typer
 
-from pocketlm.cli import adapters, compare, data, demo, evaluate, export, init, plan, run, train
+from pocketlm.cli import adapters, compare, data, demo, evaluate, explain, export, init, plan, run, train
 from pocketlm.core.errors import EXIT_INPUT, EXIT_INTERRUPTED, PocketError
 
 # typer carries click inside since 0.27 and beside it before; this names click's class wherever it lives
@@ -30,6 +30,7 @@ app.command("plan")(plan.plan)
 app.command("train")(train.train)
 app.command("eval")(evaluate.evaluate)
 app.command("compare")(compare.compare)
+app.command("explain")(explain.explain)
 app.command("export")(export.export)
 app.command("run")(run.run)
 app.add_typer(adapters.app, name="adapters")
