@@ -58,7 +58,7 @@ class Letters:
     def odds(self, pairs: Sequence[tuple[Ids, Ids]], *, top: int = 0, tick: Any = None) -> list[list[Odds]]:
         found = []
         for prompt, completion in pairs:
-            request = self.decode(prompt).rpartition("<|im_start|>user\n")[2].partition("\0")[0]
+            request = self.decode(prompt).rpartition("<|im_start|>user\n")[2].partition("<|im_end|>")[0]
             found.append(
                 [Odds(i, -0.1 if chr(i) in request else -3.0, ((i, -0.1), (65, -2.0))[:top]) for i in completion]
             )
@@ -222,7 +222,7 @@ def test_values_stand_where_they_are_said_to() -> None:
         }
     loose = '[{"name": "go", "arguments": {"a" : "x\\"y", "b": ""}}]'
     assert [loose[span.start : span.end] for span in TASK.value_spans(loose, CHATML)] == ['x\\"y', '""']
-    with pytest.raises(ValueError):
+    with pytest.raises(ValueError, match="Unterminated"):
         TASK.value_spans('{"a', CHATML)
 
 
