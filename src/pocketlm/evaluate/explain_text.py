@@ -134,7 +134,7 @@ def _table(tokens: Sequence[Token], constrained: bool) -> Iterator[Text]:
     for token in tokens:
         shown = visible(token.text)
         line = Text(f"  {token.id:>7}  ")
-        line.append(shown + " " * (wide - cell_len(shown)), style=COLOURS[level(token.p)])
+        line.append(_padded(shown, wide), style=COLOURS[level(token.p)])
         line.append(f"  {'' if token.p is None else percent(token.p):>6}  ")
         for other in token.top:
             style = "bold" if other.id == token.id else "dim"
@@ -143,6 +143,10 @@ def _table(tokens: Sequence[Token], constrained: bool) -> Iterator[Text]:
             line.append("(held by the grammar)", style="magenta")
         line.rstrip()
         yield line
+
+
+def _padded(text: str, wide: int) -> str:
+    return text + " " * (wide - cell_len(text))
 
 
 def _origin(words: Sequence[Word], origin: Origin) -> Iterator[Text]:
@@ -178,4 +182,6 @@ def _looks(told: Explanation, attention: Attention) -> Iterator[Text]:
         row = attention.of_place(told.hidden + len(told.prompt) + at)
         if row is not None:
             looked = "   ".join(f"{name} {weight:.1%}" for name, weight in most_attended(row, drawn))
-            yield Text(f"  {visible(token.text):<{WIDEST}}", style=COLOURS[level(token.p)]).append(looked, style="none")
+            yield Text(f"  {_padded(visible(token.text), WIDEST)}", style=COLOURS[level(token.p)]).append(
+                looked, style="none"
+            )
