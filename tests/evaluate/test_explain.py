@@ -58,7 +58,7 @@ class Letters:
     def odds(self, pairs: Sequence[tuple[Ids, Ids]], *, top: int = 0, tick: Any = None) -> list[list[Odds]]:
         found = []
         for prompt, completion in pairs:
-            request = self.decode(prompt).rpartition("<|im_start|>user\n")[2].partition("<|im_end|>")[0]
+            request = self.decode([*prompt, *completion]).rpartition("<|im_start|>user\n")[2].partition("<|im_end|>")[0]
             found.append(
                 [Odds(i, -0.1 if chr(i) in request else -3.0, ((i, -0.1), (65, -2.0))[:top]) for i in completion]
             )

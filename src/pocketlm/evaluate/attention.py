@@ -90,10 +90,9 @@ class Attention:
     @property
     def _chosen(self) -> Matrix:
         # Early layers look at what stands beside a token, later ones at what it is about: those are averaged.
-        if self.head:
-            return self.weights[self.head]
-        mean: Matrix = self.weights[len(self.weights) // 2 :].mean((0, 1))
-        return mean
+        later = self.weights[len(self.weights) // 2 :]
+        chosen: Matrix = self.weights[self.head] if self.head else later.mean((0, 1))
+        return chosen
 
 
 def head_name(layer: int, head: int) -> str:
