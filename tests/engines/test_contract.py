@@ -82,6 +82,8 @@ def test_every_token_of_an_answer_has_its_logprob_and_its_end(engine: Any) -> No
         assert len(answer.logprobs) == len(answer.ends) == answer.tokens
         assert sum(answer.logprobs) == pytest.approx(answer.logprob, abs=1e-4)
         assert list(answer.ends) == sorted(answer.ends)
+        assert len(answer.ids) == answer.tokens
+        assert engine.decode(answer.ids).removesuffix(CHATML.stop) == answer.text
         assert answer.ends[-1] == len(answer.text.rstrip("\ufffd"))
 
 

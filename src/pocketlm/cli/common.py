@@ -61,6 +61,11 @@ def score_table(reports: Mapping[str, Report]) -> str:
     return "\n".join(lines)
 
 
+def home_of(engine: str) -> Path:
+    """The folder that holds what belongs to an engine."""
+    return Path(engine).parent if engine.endswith(".gguf") else Path(engine)
+
+
 def task_for(engine: str, tools: Path | None, tools_in_prompt: str | None) -> CallTask:
     """The task an engine was made for: from its run or bundle folder, or from --tools.
 
@@ -71,7 +76,7 @@ def task_for(engine: str, tools: Path | None, tools_in_prompt: str | None) -> Ca
     from pocketlm.tasks.call import CallTask, Grounding
     from pocketlm.tasks.tools import ToolSet
 
-    home = Path(engine).parent if engine.endswith(".gguf") else Path(engine)
+    home = home_of(engine)
     found = home / "tools.json"
     if tools is None and not found.is_file():
         raise InputError(f"{engine}: no tools.json beside it; name the functions with --tools FILE")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from pocketlm.cli import gates
-from pocketlm.cli.common import Json, be_quiet, output, score_table
+from pocketlm.cli.common import Json, be_quiet, home_of, output, score_table
 from pocketlm.cli.subject import Asked, agree, find_scoring, training_rows
 
 if TYPE_CHECKING:
@@ -92,7 +92,7 @@ def _keep(engine: str, scoring: Any, report: Report, save: Path | None) -> None:
 
     if save:
         write_json(save, report.to_json())
-    home = Path(engine).parent if engine.endswith(".gguf") else Path(engine)
+    home = home_of(engine)
     if (home / "manifest.json").is_file():
         rows = sha256_value([row.to_json() for row in scoring.rows])
         append(home / HISTORY, entry_of(report, rows, save))

@@ -9,7 +9,21 @@ from typing import Any
 
 import typer
 
-from pocketlm.cli import adapters, calibrate, compare, data, demo, evaluate, export, init, plan, run, suite, train
+from pocketlm.cli import (
+    adapters,
+    calibrate,
+    compare,
+    data,
+    demo,
+    evaluate,
+    explain,
+    export,
+    init,
+    plan,
+    run,
+    suite,
+    train,
+)
 from pocketlm.core.errors import EXIT_INPUT, EXIT_INTERRUPTED, PocketError
 
 # typer carries click inside since 0.27 and beside it before; this names click's class wherever it lives
@@ -33,6 +47,7 @@ app.command("compare")(compare.compare)
 app.add_typer(suite.app, name="suite")
 app.command("history")(suite.history)
 app.command("calibrate")(calibrate.calibrate)
+app.command("explain")(explain.explain)
 app.command("export")(export.export)
 app.command("run")(run.run)
 app.add_typer(adapters.app, name="adapters")

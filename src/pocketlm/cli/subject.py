@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from pocketlm.cli.common import task_for
+from pocketlm.cli.common import home_of, task_for
 from pocketlm.core.errors import InputError
 
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ class Asked:
     @property
     def home(self) -> Path:
         """The folder of the engine's tools, run or bundle."""
-        return Path(self.engine).parent if self.engine.endswith(".gguf") else Path(self.engine)
+        return home_of(self.engine)
 
     @property
     def is_call(self) -> bool:
@@ -136,7 +136,7 @@ def run_facts(engine: str) -> tuple[list[dict[str, float]], dict[str, str], Cali
     from pocketlm.evaluate.calibrate import calibration_of
     from pocketlm.train.run import Run
 
-    folder = Path(engine).parent if engine.endswith(".gguf") else Path(engine)
+    folder = home_of(engine)
     facts, history = {"Machine": describe()}, []
     if (folder / "metrics.jsonl").is_file():
         run = Run(folder)

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from pocketlm.cli import gates
-from pocketlm.cli.common import Json, be_quiet, output
+from pocketlm.cli.common import Json, be_quiet, home_of, output
 
 app = typer.Typer(help="Save rows once and run them on every model.", no_args_is_help=True)
 
@@ -68,7 +68,7 @@ def run(
 
 
 def _has_tools(engine: str) -> bool:
-    home = Path(engine).parent if engine.endswith(".gguf") else Path(engine)
+    home = home_of(engine)
     return (home / "tools.json").is_file()
 
 

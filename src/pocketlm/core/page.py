@@ -88,12 +88,12 @@ dt { color: var(--soft); } dd { margin: 0; overflow-wrap: anywhere; }
 """
 
 
-def page(title: str, headline: str, parts: Sequence[str]) -> str:
-    """A whole page; the headline and the parts are ready HTML, empty parts are left out."""
+def page(title: str, headline: str, parts: Sequence[str], style: str = "") -> str:
+    """A whole page; the headline and the parts are ready HTML, empty parts are left out; `style` adds rules of its own."""
     return (
         '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
-        f"<title>{escape(title)}</title>\n<style>{STYLE}</style>\n</head>\n<body>\n<main>\n"
+        f"<title>{escape(title)}</title>\n<style>{STYLE}{style}</style>\n</head>\n<body>\n<main>\n"
         f'<h1>{escape(title)}</h1>\n<p class="headline">{headline}</p>\n'
         + "\n".join(part for part in parts if part)
         + "\n</main>\n</body>\n</html>\n"

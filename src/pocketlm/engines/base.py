@@ -31,6 +31,7 @@ class Generation:
         seconds: wall time of this answer; in a batch, the batch's time divided by its rows.
         logprobs: of each token, the stop token included; empty where the engine has none.
         ends: for each of those tokens, the place in `text` behind its last whole character.
+        ids: of those tokens.
     """
 
     text: str
@@ -40,6 +41,7 @@ class Generation:
     seconds: float
     logprobs: tuple[float, ...] = ()
     ends: tuple[int, ...] = ()
+    ids: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -64,21 +64,21 @@ class LlamaCppEngine:
 
     def _answer(self, prompt: list[int], max_tokens: int, grammar: str | None) -> Generation:
         start = time.perf_counter()
-        # verbose and return_tokens: the ids, to score again the tokens that _reported says are missing
+        # verbose and return_tokens: the ids, which also serve to score again the tokens that _reported says are missing
         reply = self._complete(prompt, max_tokens, grammar=grammar, logprobs=1, verbose=True, return_tokens=True)
         seconds = time.perf_counter() - start
         choice, count = reply["choices"][0], reply["usage"]["completion_tokens"]
         text, stopped = choice["text"], choice["finish_reason"] == "stop"
+        ids: list[int] = reply["__verbose"]["tokens"]
         reported = _reported(reply)
         scores = tuple(float(token["logprob"]) for token in reported)
         if len(scores) == count:
             # the stop token is told of, though it is no part of the text
             ends = [min(end, len(text)) for end in accumulate(len(token["token"]) for token in reported)]
         else:
-            ids = reply["__verbose"]["tokens"]
             scores = tuple(odds.logprob for odds in self._odds(prompt, ids, 0))
             ends = [min(len(self.decode(ids[: i + 1]).rstrip("\ufffd")), len(text)) for i in range(len(ids))]
-        return Generation(text, count, stopped, sum(scores), seconds, scores, tuple(ends))
+        return Generation(text, count, stopped, sum(scores), seconds, scores, tuple(ends), tuple(ids))
 
     def stream(self, prompt: str, *, max_tokens: int = 128, grammar: str | None = None) -> Iterator[str]:
         """Yield the answer in pieces, whole characters only. Closing the iterator stops the generation."""

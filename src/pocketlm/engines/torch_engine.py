@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from pocketlm.core.errors import EnvironmentLacks, InputError
@@ -24,6 +25,7 @@ from pocketlm.models.load import load_model, load_tokenizer, template_of
 TOKENS = 24_000  # whose keys and values exist at the same time: a gigabyte for SmolLM2-135M
 SCORED = 4096  # tokens scored in one pass
 LOGIT_ROWS = 256  # places whose logits over the vocabulary exist at the same time
+MOST_WEIGHTS = 250_000_000  # of attention held at the same time: a gigabyte
 FINISHED = 0.25  # share of finished rows at which a batch is made smaller; doing so copies the keys and values
 
 
@@ -105,6 +107,41 @@ class TorchEngine:
                     tick(len(rows))
         return [found[i] for i in range(len(pairs))]
 
+    def attention(self, prompt: Ids, completion: Ids) -> NDArray[np.float32]:
+        """How much each token of a completion looks at every token up to itself, in every head.
+
+        Through transformers' own (eager) attention, the only one that tells its weights. The prompt runs before, without
+        telling: with a tools block of a thousand tokens its weights would fill gigabytes.
+
+        Returns:
+            (layers, heads, completion, prompt + completion). A row adds up to 1; it is 0 where a sliding window or the order
+            of the tokens hides a place.
+
+        Raises:
+            InputError: the prompt is empty, the weights would not fit into memory, or the model tells none.
+        """
+        if not prompt:
+            raise InputError("attention needs a prompt of at least one token, such as the begin token")
+        config, total = self.model.config.get_text_config(), len(prompt) + len(completion)
+        layers, heads = config.num_hidden_layers, config.num_attention_heads
+        if layers * heads * len(completion) * total > MOST_WEIGHTS:
+            raise InputError(
+                f"the attention of {len(completion)} tokens to {total} is too much to hold; shorten the text"
+            )
+        body = self.model.base_model
+        with torch.inference_mode():
+            self.model.set_attn_implementation("sdpa")
+            front = body(input_ids=torch.tensor([list(prompt)]), use_cache=True).past_key_values
+            self.model.set_attn_implementation("eager")
+            ids = torch.tensor([list(completion)])
+            told = body(input_ids=ids, past_key_values=front, use_cache=True, output_attentions=True).attentions
+        if not told or any(one is None for one in told):
+            raise InputError(f"{self.uri}: a model of this kind tells no attention")
+        weights = np.zeros((layers, heads, len(completion), total), np.float32)
+        for layer, one in enumerate(told):  # a layer with a sliding window has forgotten what came first
+            weights[layer, ..., total - one.shape[-1] :] = one[0].numpy()
+        return weights
+
     def decode(self, ids: Ids) -> str:
         """The text of token ids, special tokens written out."""
         text: str = self.tokenizer.decode(list(ids), skip_special_tokens=False, clean_up_tokenization_spaces=False)
@@ -143,7 +180,7 @@ class TorchEngine:
         stopped = bool(tokens) and tokens[-1] == self._stop
         text = self._text(tokens)
         ends = tuple(len(self._text(tokens[: i + 1]).rstrip("\ufffd")) for i in range(len(tokens)))
-        return Generation(text, len(tokens), stopped, sum(logprobs), seconds, tuple(logprobs), ends)
+        return Generation(text, len(tokens), stopped, sum(logprobs), seconds, tuple(logprobs), ends, tuple(tokens))
 
 
 def _odds(model: Any, pairs: Sequence[tuple[Ids, Ids]], top: int) -> Iterator[list[Odds]]:

@@ -20,7 +20,7 @@ from pocketlm.tasks.base import Metric, Score, by_length, counted, f1, micro, ye
 from pocketlm.tasks.grounding import Grounding
 from pocketlm.tasks.said import by_mention
 from pocketlm.tasks.template import Message, Template
-from pocketlm.tasks.tools import Call, ToolSet
+from pocketlm.tasks.tools import Call, ToolSet, ValueSpan
 
 FORMATS: dict[str, ModuleType] = {"chatml": compact, "terse": compact, "gemma": gemma}  # by chat template
 TOOLS_IN_PROMPT = ("full", "names", "none")
@@ -150,6 +150,15 @@ class CallTask:
         calls: list[Call] = FORMATS[template.name].parse_calls(text)
         return calls
 
+    def value_spans(self, text: str, template: Template) -> list[ValueSpan]:
+        """Where the values of the arguments stand in an answer, in their order.
+
+        Raises:
+            ValueError: the text is not in the format of calls.
+        """
+        spans: list[ValueSpan] = FORMATS[template.name].value_spans(text)
+        return spans
+
     def expected(self, row: CallRow) -> list[dict[str, Any]]:
         """The right calls, arguments in the schema's order."""
         return [self.tools.ordered(call).to_json() for call in row.calls]
@@ -191,20 +200,16 @@ class CallTask:
     def spans(self, text: str, template: Template) -> dict[str, list[tuple[int, int]]]:
         """Places of the functions' names and of the arguments' values."""
         try:
-            calls = self.parse(text, template)
+            calls, values = self.parse(text, template), self.value_spans(text, template)
         except (ValueError, RecursionError):
             return {}
-        found: dict[str, list[tuple[int, int]]] = {"name": [], "values": []}
+        names: list[tuple[int, int]] = []
         at = 0
         for call in calls:
-            at = _find(text, call.name, at, found["name"])
-            for key, value in call.arguments.items():
-                at = _find(text, key, at, [])
-                written = value if isinstance(value, str) else dump_compact(value)
-                at = _find(
-                    text, dump_compact(written)[1:-1] if template.name != "gemma" else written, at, found["values"]
-                )
-        return found
+            start = text.find(call.name, at)
+            at = start + len(call.name)
+            names.append((start, at))
+        return {"name": names, "values": [(value.start, value.end) for value in values]}
 
     def is_legal(self, row: CallRow, text: str, template: Template) -> bool:
         """Whether the grammar would have let this answer through as it is.
@@ -300,15 +305,6 @@ def _canonical(value: Any) -> Any:
     if isinstance(value, list):
         return [_canonical(item) for item in value]
     return int(value) if isinstance(value, float) and value.is_integer() else value
-
-
-def _find(text: str, part: str, start: int, found: list[tuple[int, int]]) -> int:
-    """The place behind the next occurrence of `part`, which is noted; `start` where there is none."""
-    at = text.find(part, start)
-    if at < 0 or not part:
-        return start
-    found.append((at, at + len(part)))
-    return at + len(part)
 
 
 def _same_value(a: Any, b: Any) -> bool:

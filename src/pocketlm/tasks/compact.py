@@ -13,7 +13,7 @@ from typing import Any
 
 from pocketlm.core.files import dump_compact
 from pocketlm.tasks.grammar import GrammarBuilder, add_spans, literal
-from pocketlm.tasks.tools import Call, ToolSet
+from pocketlm.tasks.tools import Call, ToolSet, ValueSpan
 
 INSTRUCTION = (
     "You turn a request into function calls. Answer with JSON only: "
@@ -47,6 +47,28 @@ def parse_calls(text: str) -> list[Call]:
     if not values and text != "[]":
         raise ValueError("the answer is empty")
     return [call for value in values for call in _read_object(value)]
+
+
+def value_spans(text: str) -> list[ValueSpan]:
+    """Where the values of the arguments stand in a model's text, in their order.
+
+    Raises:
+        ValueError: the text is not JSON of calls, or its names are written in an unusual way (with escapes).
+    """
+    decoder, found, at = json.JSONDecoder(), [], 0
+    for call in parse_calls(text):
+        at = _behind(text, dump_compact(call.name), at)
+        for key in call.arguments:
+            colon = _behind(text, ":", _behind(text, dump_compact(key), at))
+            start = len(text) - len(text[colon:].lstrip())
+            _, at = decoder.raw_decode(text, start)
+            inside = text[start] == '"' and at - start > 2  # an empty string keeps its quotes, to be something
+            found.append(ValueSpan(call.name, key, start + inside, at - inside))
+    return found
+
+
+def _behind(text: str, part: str, at: int) -> int:
+    return text.index(part, at) + len(part)
 
 
 def _read_object(item: Any) -> list[Call]:

@@ -13,7 +13,7 @@ from typing import Any
 
 from pocketlm.core.files import dump_compact
 from pocketlm.tasks.grammar import GrammarBuilder, add_spans, literal
-from pocketlm.tasks.tools import Call, Schema, ToolSet
+from pocketlm.tasks.tools import Call, Schema, ToolSet, ValueSpan
 
 INSTRUCTION = "You are a model that can do function calling with the following functions"
 OPEN, CLOSE, ESCAPE = "<start_function_call>", "<end_function_call>", "<escape>"
@@ -50,6 +50,25 @@ def parse_calls(text: str) -> list[Call]:
         calls.append(Call(match[1], _parse_object(match[2])))
         position = match.end()
     return calls
+
+
+def value_spans(text: str) -> list[ValueSpan]:
+    """Where the values of the arguments stand in a model's text, in their order.
+
+    Raises:
+        ValueError: something other than calls stands in the text.
+    """
+    parse_calls(text)
+    found = []
+    for match in _CALL.finditer(text):
+        tokens, at, offset = list(_TOKEN.finditer(match[2])), 1, match.start(2)
+        while tokens[at][2] != "}":
+            _, behind = _parse(tokens, at + 2)
+            first, last = tokens[at + 2], tokens[behind - 1]
+            start, end = first.span(1) if first[1] else (first.start(), last.end())
+            found.append(ValueSpan(match[1], tokens[at][3], offset + start, offset + end))
+            at = behind + (tokens[behind][2] == ",")
+    return found
 
 
 def grammar(tools: ToolSet, request: str | None = None, any_order: Container[str] = ()) -> str:

@@ -46,6 +46,16 @@ class Call:
 
 
 @dataclass(frozen=True)
+class ValueSpan:
+    """Where the value of an argument stands in the text of an answer: text[start:end], without the marks of a string."""
+
+    function: str
+    argument: str
+    start: int
+    end: int
+
+
+@dataclass(frozen=True)
 class Tool:
     """One function: its name, what it does, and the JSON Schema of its arguments (an object)."""
 

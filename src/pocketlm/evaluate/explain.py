@@ -1,0 +1,386 @@
+"""Looking inside one answer: its tokens, what else might have stood at each place, and where each argument came from.
+
+All of it but attention is asked of an engine as odds, so it is the same for torch and for llama.cpp. Odds are the model's
+own, also where a grammar held the answer: that is how one sees where it did.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
+from functools import cache
+from typing import Any
+
+from pocketlm.core.errors import InputError
+from pocketlm.core.progress import progress
+from pocketlm.engines.base import Engine, Generation, Ids, Odds
+from pocketlm.evaluate.attention import Attention, look
+from pocketlm.tasks.call import Call, CallRow, CallTask
+from pocketlm.tasks.template import TEMPLATES, Message, Template
+from pocketlm.tasks.tools import ValueSpan
+
+NO_SPACES = "\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff"  # kana and Han: each character counts as a word
+WORD = re.compile(rf"[{NO_SPACES}]|[^\s{NO_SPACES}]+")
+MOST_WORDS = 32  # left out one by one; of a longer text, stretches of words
+
+
+@dataclass(frozen=True)
+class Choice:
+    """A token that could stand at a place, with its natural-log probability there."""
+
+    id: int
+    text: str
+    logprob: float
+
+    @property
+    def p(self) -> float:
+        """Its probability, 0..1."""
+        return math.exp(self.logprob)
+
+
+@dataclass(frozen=True)
+class Token:
+    """A token of the prompt or the answer.
+
+    Attributes:
+        start, end: its characters in the shown part of the prompt, or in the answer; a part of a character has none.
+        logprob: natural-log probability; None for the very first token, which has nothing before it.
+        top: the likeliest tokens at its place.
+    """
+
+    id: int
+    text: str
+    start: int
+    end: int
+    logprob: float | None
+    top: tuple[Choice, ...] = ()
+
+    @property
+    def p(self) -> float | None:
+        """Its probability, 0..1."""
+        return None if self.logprob is None else math.exp(self.logprob)
+
+    @property
+    def is_likeliest(self) -> bool:
+        """Whether no other token was likelier at its place."""
+        return not self.top or self.top[0].id == self.id
+
+
+@dataclass(frozen=True)
+class Word:
+    """A word of the request, or a stretch of several: request[start:end]."""
+
+    text: str
+    start: int
+    end: int
+
+
+@dataclass(frozen=True)
+class Origin:
+    """Where a value came from.
+
+    Attributes:
+        name: "function.argument"; "answer" where the whole answer is one value, without a task.
+        tokens: indices of the value's tokens in the answer: from, up to but without.
+        logprob: of its tokens, summed.
+        drops: for each word of the request, by how much `logprob` falls when the word is left out (nats); empty for a lone word.
+        shares: for each word, its part of the attention that went to the request while the value was written, together 1;
+            empty where no attention is told.
+    """
+
+    name: str
+    value: str
+    tokens: tuple[int, int]
+    logprob: float
+    drops: tuple[float, ...]
+    shares: tuple[float, ...]
+
+
+@dataclass(frozen=True)
+class Contrast:
+    """An answer against the expected one.
+
+    Attributes:
+        why: what differs, such as "set_alarm.time wrong"; nothing where the answer is right.
+        given, logprob: summed natural-log probability of the answer and of the expected one, stop tokens included.
+        place: index of the first token in which they differ; None where all are the same.
+        wrote, instead: the tokens there, of the answer and of the expected one; None where that one has ended before.
+    """
+
+    expected: str
+    why: tuple[str, ...]
+    given: float
+    logprob: float
+    place: int | None = None
+    wrote: Token | None = None
+    instead: Token | None = None
+
+
+@dataclass(frozen=True)
+class Explanation:
+    """All that was found about one answer.
+
+    Attributes:
+        hidden: tokens of the system block, in front of `prompt` and not among it.
+        prompt, written: the tokens read and written, the stop token included.
+        words, origins: of the request, and of the values in the answer.
+        notes: sentences about what could not be done.
+    """
+
+    engine: str
+    request: str
+    answer: str
+    constrained: bool
+    hidden: int
+    prompt: tuple[Token, ...]
+    written: tuple[Token, ...]
+    words: tuple[Word, ...]
+    origins: tuple[Origin, ...]
+    contrast: Contrast | None
+    attention: Attention | None
+    notes: tuple[str, ...]
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain values for scripts; of attention the average over heads, or the chosen head."""
+        told = self.attention.to_json() if self.attention else None
+        return {**asdict(replace(self, attention=None)), "attention": told}
+
+
+@dataclass(frozen=True)
+class Question:
+    """What an engine is asked: system + head + request + tail is the prompt; `stop` ends an answer."""
+
+    system: str
+    head: str
+    request: str
+    tail: str
+    stop: str
+    grammar: str | None = None
+
+    @property
+    def text(self) -> str:
+        """The whole prompt."""
+        return self.system + self.head + self.request + self.tail
+
+    def without(self, word: Word) -> str:
+        """The prompt with a word of the request left out, and the space that stood beside it."""
+        left, right = self.request[: word.start], self.request[word.end :]
+        if not left or left[-1].isspace():
+            right = right.lstrip()
+        return self.system + self.head + (left + right).strip() + self.tail
+
+
+def ask(text: str, template: Template, task: CallTask | None, *, raw: bool = False, constrain: bool = True) -> Question:
+    """A text as a prompt: in the template, with the task's system block and grammar where there is a task.
+
+    Raises:
+        InputError: the text is empty.
+    """
+    if not text.strip():
+        raise InputError('the text is empty; write it in quotes, such as pocketlm explain ENGINE "wake me at 7"')
+    if raw:
+        return Question("", "", text, "", "")
+    row = CallRow((Message("user", text),), ())
+    prompt = task.prompt(row, template) if task else template.render(row.messages)
+    head, _, behind = template.user.partition("{content}")
+    tail = behind + template.answer
+    system = prompt.removesuffix(head + text + tail)
+    if system == template.opening:  # a mark of the template, not a block of text
+        system, head = "", system + head
+    grammar = task.grammar(template, row) if task and constrain else None
+    return Question(system, head, text, tail, template.stop, grammar)
+
+
+def explain(
+    engine: Engine,
+    text: str,
+    *,
+    task: CallTask | None = None,
+    raw: bool = False,
+    constrain: bool = True,
+    expected: Sequence[Call] | str | None = None,
+    max_tokens: int = 60,
+    top: int = 5,
+    whole: bool = False,
+    head: tuple[int, int] | None = None,
+) -> Explanation:
+    """Let an engine answer and look at how the answer came about.
+
+    Args:
+        raw: the text is the prompt as it is, without template and task.
+        constrain: allow only answers that fit the task's schemas.
+        expected: the right calls, or without a task the right text.
+        top: how many of the likeliest tokens to tell at each place.
+        whole: tell of the system block's tokens too.
+        head: the attention head to show, (layer, head) from 0; the average of many by default.
+
+    Raises:
+        InputError: an empty text, or a head that is not there.
+    """
+    task = None if raw else task
+    question = ask(text, TEMPLATES[engine.template], task, raw=raw, constrain=constrain)
+    case = _answer(engine, question, max_tokens, top, whole)
+    attention, untold = look(engine, [*case.ids, *case.answer.ids], case.hidden, head)
+    spans, unread = _spans(case, task)
+    words = split_words(text)
+    return Explanation(
+        engine=engine.uri,
+        request=text,
+        answer=case.answer.text,
+        constrained=question.grammar is not None,
+        hidden=case.hidden,
+        prompt=case.prompt,
+        written=case.written,
+        words=words,
+        origins=_origins(case, words, spans, attention),
+        contrast=None if expected is None else _contrast(case, *_compare(case, task, expected), top),
+        attention=attention,
+        notes=tuple(sentence for sentence in (_cut(case.answer), unread, untold) if sentence),
+    )
+
+
+def split_words(request: str) -> tuple[Word, ...]:
+    """The words of a request; of a long one, stretches of several."""
+    places = [match.span() for match in WORD.finditer(request)]
+    step = max(1, math.ceil(len(places) / MOST_WORDS))
+    stretches = [(places[i][0], places[min(i + step, len(places)) - 1][1]) for i in range(0, len(places), step)]
+    return tuple(Word(request[start:end], start, end) for start, end in stretches)
+
+
+# ---------------------------------------------------------------------------------------------------------- tokens
+
+
+@dataclass(frozen=True)
+class _Case:
+    """An answered question: `ids` of the prompt, of which the first `hidden` are not told of, and the others as tokens."""
+
+    engine: Engine
+    question: Question
+    answer: Generation
+    ids: list[int]
+    hidden: int
+    prompt: tuple[Token, ...]
+    written: tuple[Token, ...]
+
+
+def _answer(engine: Engine, question: Question, max_tokens: int, top: int, whole: bool) -> _Case:
+    """Let the engine answer, and ask for the odds of all that was read and written."""
+    answer = engine.generate([question.text], max_tokens=max_tokens, grammar=question.grammar)[0]
+    ids = engine.tokenize(question.text)
+    hidden = 0 if whole else _common(ids, engine.tokenize(question.system))
+    front = max(1, hidden)
+    (found,) = engine.odds([(ids[:front], [*ids[front:], *answer.ids])], top=top)
+    odds: list[Odds | None] = [*([] if hidden else [None]), *found]
+    shown = ids[hidden:]
+    ends = [len(engine.decode(shown[: i + 1]).rstrip("\ufffd")) for i in range(len(shown))]
+    prompt = _tokens(engine, shown, ends, odds[: len(shown)])
+    written = _tokens(engine, answer.ids, answer.ends, odds[len(shown) :])
+    return _Case(engine, question, answer, ids, hidden, prompt, written)
+
+
+def _tokens(engine: Engine, ids: Ids, ends: Sequence[int], odds: Sequence[Odds | None]) -> tuple[Token, ...]:
+    name = cache(lambda token: engine.decode([token]))
+    starts = [0, *ends][: len(ids)]
+    found = []
+    for token, start, end, one in zip(ids, starts, ends, odds, strict=True):
+        top = tuple(Choice(other, name(other), logprob) for other, logprob in one.top) if one else ()
+        found.append(Token(token, name(token), start, end, one.logprob if one else None, top))
+    return tuple(found)
+
+
+def _common(one: Ids, other: Ids) -> int:
+    """How many tokens two texts share in front."""
+    differ = (i for i, (a, b) in enumerate(zip(one, other, strict=False)) if a != b)
+    return next(differ, min(len(one), len(other)))
+
+
+def _covering(tokens: Sequence[Token], start: int, end: int) -> list[int]:
+    """Indices of the tokens with characters between start and end, and of parts of such a character."""
+    return [i for i, one in enumerate(tokens) if one.start < end and (one.start >= start or one.end > start)]
+
+
+def _sum(tokens: Sequence[Token]) -> float:
+    return sum(token.logprob or 0.0 for token in tokens)
+
+
+def _cut(answer: Generation) -> str:
+    return "" if answer.stopped else f"The answer was cut after {answer.tokens} tokens; --max-tokens gives it more."
+
+
+# ------------------------------------------------------------------------------------------------------- where from
+
+
+def _spans(case: _Case, task: CallTask | None) -> tuple[list[ValueSpan], str]:
+    """The values of an answer, and a sentence where they cannot be found."""
+    text = case.answer.text
+    if task is None:
+        return [ValueSpan("", "answer", 0, len(text))], ""
+    try:
+        return task.value_spans(text, TEMPLATES[case.engine.template]), ""
+    except (ValueError, RecursionError) as error:
+        return [], f"The answer cannot be read as calls ({error}), so its arguments are not traced."
+
+
+def _origins(
+    case: _Case, words: Sequence[Word], spans: Sequence[ValueSpan], attention: Attention | None
+) -> tuple[Origin, ...]:
+    """Where each value came from: by leaving words out, and by attention."""
+    values = [(span, tokens) for span in spans if (tokens := _covering(case.written, span.start, span.end))]
+    without = _leave_out(case, words, [tokens for _, tokens in values]) if values and len(words) > 1 else []
+    request = case.prompt[-1].end - len(case.question.tail) - len(case.question.request)  # begins here
+    read = [_covering(case.prompt, request + word.start, request + word.end) for word in words]
+    places = [[case.hidden + i for i in tokens] for tokens in read]
+    found = []
+    for at, (span, tokens) in enumerate(values):
+        logprob = _sum([case.written[i] for i in tokens])
+        found.append(
+            Origin(
+                name=".".join(part for part in (span.function, span.argument) if part),
+                value=case.answer.text[span.start : span.end],
+                tokens=(tokens[0], tokens[-1] + 1),
+                logprob=logprob,
+                drops=tuple(logprob - left[at] for left in without),
+                shares=attention.shares([len(case.ids) + i for i in tokens], places) if attention else (),
+            )
+        )
+    return tuple(found)
+
+
+def _leave_out(case: _Case, words: Sequence[Word], values: Sequence[Sequence[int]]) -> list[list[float]]:
+    """For each word left out, the log-probability of each value (occlusion, Zeiler and Fergus 2014)."""
+    ids = case.answer.ids[: max(tokens[-1] for tokens in values) + 1]
+    pairs = [(case.engine.tokenize(case.question.without(word)), ids) for word in words]
+    with progress("Leaving words out", len(pairs)) as tick:
+        scored = case.engine.odds(pairs, tick=tick)
+    return [[sum(odds[i].logprob for i in tokens) for tokens in values] for odds in scored]
+
+
+# --------------------------------------------------------------------------------------------------------- expected
+
+
+def _compare(case: _Case, task: CallTask | None, expected: Sequence[Call] | str) -> tuple[str, tuple[str, ...]]:
+    """The expected answer as the model would have to write it, and what differs."""
+    if task is None or isinstance(expected, str):
+        completion = f"{expected}{case.question.stop}"
+        return completion, () if case.answer.text == expected else ("the text is another",)
+    template = TEMPLATES[case.engine.template]
+    row = CallRow((Message("user", case.question.request),), tuple(expected))
+    return task.completion(row, template), tuple(task.score(row, case.answer.text, template).why)
+
+
+def _contrast(case: _Case, completion: str, why: tuple[str, ...], top: int) -> Contrast:
+    """How likely the expected answer was, and where the model left its way."""
+    wanted = case.engine.tokenize(completion)
+    (odds,) = case.engine.odds([(case.ids, wanted)], top=top)
+    expected = completion.removesuffix(case.question.stop)
+    given, logprob = _sum(case.written), sum(one.logprob for one in odds)
+    place = _common(case.answer.ids, wanted)
+    if place == len(wanted) == len(case.written):
+        return Contrast(expected, why, given, logprob)
+    wrote = case.written[place] if place < len(case.written) else None
+    instead = (
+        _tokens(case.engine, wanted[place : place + 1], [0], odds[place : place + 1]) if place < len(wanted) else ()
+    )
+    return Contrast(expected, why, given, logprob, place, wrote, instead[0] if instead else None)
