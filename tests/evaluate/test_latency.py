@@ -330,3 +330,8 @@ def test_the_text_says_all() -> None:
     assert lines[2].startswith("  passed  the longest of 2 answers is 250 ms")
     assert any(line.startswith("whole answer, 2 answers ") for line in lines)
     assert lines[-1].startswith("note: p99 of 2 answers")
+
+
+def test_reading_and_showing_need_no_torch() -> None:
+    code = "import sys, pocketlm.evaluate.gate, pocketlm.evaluate.latency_page; sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
