@@ -12,6 +12,7 @@ import pytest
 from pocketlm.core.errors import InputError
 from pocketlm.engines.open import open_engine
 from pocketlm.engines.rules import RulesEngine
+from pocketlm.engines.torch_engine import WORTH_SHARING
 from pocketlm.export.gguf import export_gguf
 from pocketlm.tasks.call import Call, CallRow, CallTask, Grounding
 from pocketlm.tasks.grammar import is_span
@@ -105,6 +106,8 @@ def test_odds_of_a_batch_are_those_of_each_alone(engine: Any) -> None:
         for prompt, text in zip(PROMPTS, ("a", "ü 7", "1 2 3 4 5"), strict=True)
     ]
     together = engine.odds(pairs)
+    assert engine.tokenize(SHARED) == pairs[0][0][: len(engine.tokenize(SHARED))]
+    assert len(engine.tokenize(SHARED)) > WORTH_SHARING  # so that they are computed once
     for pair, odds in zip(pairs, together, strict=True):
         assert [o.logprob for o in odds] == pytest.approx([o.logprob for o in engine.odds([pair])[0]], abs=1e-4)
 

@@ -170,6 +170,27 @@ def test_an_answer_against_the_expected_one() -> None:
     assert longer and longer.wrote and longer.instead is None
 
 
+def test_the_same_text_in_other_tokens_does_not_part() -> None:
+    class Pairs(Letters):
+        """Its tokenizer joins `{"`, its answers do not."""
+
+        def tokenize(self, text: str) -> list[int]:
+            return super().tokenize(text.replace('{"', "\ue000"))
+
+        def decode(self, ids: Ids) -> str:
+            return super().decode(ids).replace("\ue000", '{"')
+
+        def generate(self, prompts: Sequence[str], **more: Any) -> list[Generation]:
+            return Letters(self.answer).generate(prompts, **more)
+
+    engine = Pairs('{"set_alarm":{"time":"7"}}')
+    same = explain(engine, "wake me 7", task=TASK, expected=[Call("set_alarm", {"time": "7"})]).contrast
+    assert same and (same.place, same.logprob) == (None, same.given)
+    other = explain(engine, "wake me 7", task=TASK, expected=[Call("set_alarm", {"time": "8"})]).contrast
+    assert other and other.place == len('{"set_alarm":{"time":"')
+    assert other.wrote and other.instead and (other.wrote.text, other.instead.text) == ("7", "8")
+
+
 def test_an_answer_that_is_no_calls_is_told() -> None:
     told = explain(Letters('{"set_alarm":{"ti'), "wake me", task=TASK, expected=[])
     assert told.origins == () and "cannot be read as calls" in told.notes[0]

@@ -26,6 +26,7 @@ TOKENS = 24_000  # whose keys and values exist at the same time: a gigabyte for 
 SCORED = 4096  # tokens scored in one pass
 LOGIT_ROWS = 256  # places whose logits over the vocabulary exist at the same time
 MOST_WEIGHTS = 250_000_000  # of attention held at the same time: a gigabyte
+WORTH_SHARING = 32  # tokens in front of all rows that are scored; fewer are computed for each
 FINISHED = 0.25  # share of finished rows at which a batch is made smaller; doing so copies the keys and values
 
 
@@ -98,11 +99,13 @@ class TorchEngine:
         """
         if not all(prompt for prompt, _ in pairs):
             raise InputError("odds need a prompt of at least one token, such as the begin token")
-        self.model.set_attn_implementation("sdpa")
+        shared = _common_prefix([list(prompt) for prompt, _ in pairs])
+        shared = shared if shared >= WORTH_SHARING else 0
         found: dict[int, list[Odds]] = {}
         with torch.inference_mode():
-            for rows in _batches([len(prompt) + len(completion) for prompt, completion in pairs], SCORED):
-                found |= zip(rows, _odds(self.model, [pairs[i] for i in rows], top), strict=True)
+            front = _run_prefix(self.model, list(pairs[0][0][:shared])) if shared else None
+            for rows in _batches([len(prompt) + len(completion) - shared for prompt, completion in pairs], SCORED):
+                found |= zip(rows, _odds(self.model, [pairs[i] for i in rows], top, front), strict=True)
                 if tick:
                     tick(len(rows))
         return [found[i] for i in range(len(pairs))]
@@ -183,23 +186,41 @@ class TorchEngine:
         return Generation(text, len(tokens), stopped, sum(logprobs), seconds, tuple(logprobs), ends, tuple(tokens))
 
 
-def _odds(model: Any, pairs: Sequence[tuple[Ids, Ids]], top: int) -> Iterator[list[Odds]]:
-    """The odds of one batch. Padded on the right: what comes later cannot be seen."""
+Front = tuple[list[Tensor], list[Tensor]]  # keys and values of a prefix, see _run_prefix
+
+
+def _odds(model: Any, pairs: Sequence[tuple[Ids, Ids]], top: int, front: Front | None) -> Iterator[list[Odds]]:
+    """The odds of one batch, whose rows all begin with the prefix in `front`."""
+    shared = front[0][0].shape[1] if front else 0
     rows = [[*prompt, *completion] for prompt, completion in pairs]
-    longest = max(map(len, rows))
-    ids = torch.tensor([row + [0] * (longest - len(row)) for row in rows])
-    hidden = model.base_model(input_ids=ids, use_cache=False).last_hidden_state
+    hidden = _states(model, [row[shared:] for row in rows], front)
     for row, states, (prompt, _) in zip(rows, hidden, pairs, strict=True):
         found: list[Odds] = []
         for start in range(len(prompt), len(row), LOGIT_ROWS):  # logits of all places at once would be gigabytes
             end = min(start + LOGIT_ROWS, len(row))
-            scores = _logits(model, states[start - 1 : end - 1]).log_softmax(-1)
+            scores = _logits(model, states[start - shared - 1 : end - shared - 1]).log_softmax(-1)
             own = scores.gather(1, torch.tensor(row[start:end])[:, None])[:, 0].tolist()
             best = scores.topk(top) if top else None
             for i, (token, logprob) in enumerate(zip(row[start:end], own, strict=True)):
                 likeliest = zip(best.indices[i].tolist(), best.values[i].tolist(), strict=True) if best else ()
                 found.append(Odds(token, logprob, tuple(likeliest)))
         yield found
+
+
+def _states(model: Any, rows: list[list[int]], front: Front | None) -> list[Tensor]:
+    """The last layer's states of each row, (tokens, width): of whole rows, or of what stands behind a shared prefix."""
+    if front is None:  # padded on the right: what comes later cannot be seen
+        longest = max(map(len, rows))
+        model.set_attn_implementation("sdpa")
+        ids = torch.tensor([row + [0] * (longest - len(row)) for row in rows])
+        states = model.base_model(input_ids=ids, use_cache=False).last_hidden_state
+        return [one[: len(row)] for one, row in zip(states, rows, strict=True)]
+    ids, real = _pad_left(rows, 0)
+    place = front[0][0].shape[1] + (real.cumsum(1) - 1).clamp_(min=0)
+    shared_prefix.use(model)
+    shared = shared_prefix.Shared(*front, place, real)
+    states = model.base_model(input_ids=ids, position_ids=place, use_cache=False, shared=shared).last_hidden_state
+    return [one[-len(row) :] for one, row in zip(states, rows, strict=True)]
 
 
 def _logits(model: Any, states: Tensor) -> Tensor:

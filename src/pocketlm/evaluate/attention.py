@@ -46,6 +46,12 @@ class Attention:
         return f"the average of {layers - layers // 2} x {heads} heads, the later half of the layers"
 
     @property
+    def sink(self) -> str:
+        """What is left out of `shown`, as the beginning of a sentence."""
+        what = "The first token" if self.first == 1 else f"What comes before ({self.first} tokens)"
+        return f"{what} is left out; it took {self.before:.0%} of the look"
+
+    @property
     def shown(self) -> Matrix:
         """(tokens, tokens) of the chosen head or the average: row looks at column. What goes before them is left out."""
         return self._chosen[:, 1:]

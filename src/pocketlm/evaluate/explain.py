@@ -274,17 +274,20 @@ def _answer(engine: Engine, question: Question, max_tokens: int, top: int, whole
     (found,) = engine.odds([(ids[:front], [*ids[front:], *answer.ids])], top=top)
     odds: list[Odds | None] = [*([] if hidden else [None]), *found]
     shown = ids[hidden:]
-    ends = [len(engine.decode(shown[: i + 1]).rstrip("\ufffd")) for i in range(len(shown))]
-    prompt = _tokens(engine, shown, ends, odds[: len(shown)])
+    prompt = _tokens(engine, shown, _ends(engine, shown), odds[: len(shown)])
     written = _tokens(engine, answer.ids, answer.ends, odds[len(shown) :])
     return _Case(engine, question, answer, ids, hidden, prompt, written)
 
 
+def _ends(engine: Engine, ids: Ids) -> list[int]:
+    """For each token, the place in the text behind its last whole character."""
+    return [len(engine.decode(ids[: i + 1]).rstrip("\ufffd")) for i in range(len(ids))]
+
+
 def _tokens(engine: Engine, ids: Ids, ends: Sequence[int], odds: Sequence[Odds | None]) -> tuple[Token, ...]:
     name = cache(lambda token: engine.decode([token]))
-    starts = [0, *ends][: len(ids)]
     found = []
-    for token, start, end, one in zip(ids, starts, ends, odds, strict=True):
+    for token, start, end, one in zip(ids, [0, *ends], ends, odds, strict=False):
         top = tuple(Choice(other, name(other), logprob) for other, logprob in one.top) if one else ()
         found.append(Token(token, name(token), start, end, one.logprob if one else None, top))
     return tuple(found)
@@ -372,15 +375,29 @@ def _compare(case: _Case, task: CallTask | None, expected: Sequence[Call] | str)
 
 def _contrast(case: _Case, completion: str, why: tuple[str, ...], top: int) -> Contrast:
     """How likely the expected answer was, and where the model left its way."""
-    wanted = case.engine.tokenize(completion)
-    (odds,) = case.engine.odds([(case.ids, wanted)], top=top)
     expected = completion.removesuffix(case.question.stop)
+    place, rest = _parting(case, completion, len(expected))
+    wanted = [*case.answer.ids[:place], *rest]
+    (odds,) = case.engine.odds([(case.ids, wanted)], top=top)
     given, logprob = _sum(case.written), sum(one.logprob for one in odds)
-    place = _common(case.answer.ids, wanted)
     if place == len(wanted) == len(case.written):
         return Contrast(expected, why, given, logprob)
     wrote = case.written[place] if place < len(case.written) else None
-    instead = (
-        _tokens(case.engine, wanted[place : place + 1], [0], odds[place : place + 1]) if place < len(wanted) else ()
-    )
-    return Contrast(expected, why, given, logprob, place, wrote, instead[0] if instead else None)
+    instead = _tokens(case.engine, wanted[place : place + 1], [0], odds[place:]) if rest else (None,)
+    return Contrast(expected, why, given, logprob, place, wrote, instead[0])
+
+
+def _parting(case: _Case, completion: str, length: int) -> tuple[int, list[int]]:
+    """How many tokens of the answer the expected one can share, and its other tokens.
+
+    A model may cut the same text into other tokens than its tokenizer does, as where a grammar held it: `{` `"` for `{"`.
+    So the expected answer goes the way of the given one as far as both write the same and break it at the same letter.
+    """
+    wanted, answer = case.engine.tokenize(completion), case.answer
+    given = {end: i for i, end in reversed(list(enumerate(answer.ends, 1)))}
+    i = j = last = 0
+    for at, end in enumerate(_ends(case.engine, wanted), 1):
+        if last < end <= length and end in given and answer.text[:end] == completion[:end]:
+            i, j, last = given[end], at, end
+    more = _common(answer.ids[i:], wanted[j:])  # parts of a letter, and the stop token
+    return i + more, wanted[j + more :]

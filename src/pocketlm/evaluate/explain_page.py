@@ -35,7 +35,7 @@ STYLE = """
 .odds td { padding-block: .25rem; white-space: nowrap; } .odds .bar { width: 4.5rem; } .odds .pair b { min-width: 3.6rem; }
 .others { color: var(--soft); font-size: .88em; } .odds td.others { white-space: normal; min-width: 14rem; }
 .others span { display: inline-block; margin-right: .9rem; } .others .own { color: var(--ink); font-weight: 600; }
-.held { color: var(--bad); }
+.others code { font-size: 1em; } .held { color: var(--bad); }
 .request { font-size: 1.05rem; line-height: 2; margin: .15rem 0; }
 .request span { border-radius: 4px; padding: .15em .25em; }
 .h1 { background: color-mix(in srgb, var(--main) 12%, transparent); }
@@ -49,7 +49,7 @@ STYLE = """
   font-family: ui-monospace, SFMono-Regular, Menlo, Consolas, "DejaVu Sans Mono", monospace; }
 .large .edge { fill: none; stroke: var(--line); } .large .border { stroke: var(--other); stroke-dasharray: 3 3; }
 .layers { display: flex; flex-wrap: wrap; gap: .6rem 1.2rem; margin-top: 1rem; }
-.layers div { max-width: 100%; } .layers small { display: block; color: var(--soft); }
+.layers div { max-width: 100%; } .layers div:first-child { flex-basis: 100%; } .layers small { display: block; color: var(--soft); }
 .layers img { width: 46px; height: 46px; border: 1px solid var(--line); border-radius: 3px; margin: 0 3px 3px 0;
   image-rendering: pixelated; vertical-align: top; }
 .layers a:focus img, .layers a:hover img { border-color: var(--other); }
@@ -67,10 +67,10 @@ def render_page(told: Explanation) -> str:
     headline = f"{page.code(told.answer)} {page.escape(said)}"
     parts = [
         _texts(told),
+        _contrast(told, told.contrast) if told.contrast else "",
+        _origins(told),
         _odds("Next-token odds: the answer", told.written, told.constrained),
         _folded(f"Next-token odds: the prompt, {len(told.prompt)} tokens", told.prompt),
-        _origins(told),
-        _contrast(told, told.contrast) if told.contrast else "",
         _attention(told, told.attention) if told.attention else "",
         page.section("Left out", " ".join(map(page.escape, told.notes))) if told.notes else "",
         page.facts({"engine": told.engine, "read and written": summary(told)}),
@@ -215,9 +215,9 @@ def _attention(told: Explanation, attention: Attention) -> str:
     )
     note = (
         "A row is a token, and the columns are what it looks at: itself and what stands before it; the row of a token is "
-        "where the model looked to write the next one. The answer begins at the dashed lines. Left out is the first token "
-        f"(and all else before these), which took {attention.before:.0%}: models look there when they look for nothing. "
-        "Small pictures share one scale, by square root; an average has its own. Click one to see it large."
+        f"where the model looked to write the next one. The answer begins at the dashed lines. {attention.sink}: heads rest "
+        "there that look for nothing. Small pictures share one scale, by square root; an average has its own. Click one to "
+        "see it large."
     )
     return page.section("Attention", body, note)
 

@@ -174,10 +174,7 @@ def _contrast(contrast: Contrast) -> Iterator[Text]:
 def _looks(told: Explanation, attention: Attention) -> Iterator[Text]:
     tokens = [*told.prompt, *told.written]
     drawn = [visible(token.text) for token in tokens[attention.first - told.hidden :]]
-    yield Text(
-        f"  Of {attention.name}. The first token, or all before the drawn ones, took {attention.before:.0%} and is left out.",
-        style="dim",
-    )
+    yield Text(f"  Shown is {attention.name}. {attention.sink}.", style="dim")
     for at, token in enumerate(told.written):
         row = attention.of_place(told.hidden + len(told.prompt) + at)
         if row is not None:
