@@ -11,7 +11,8 @@ from pocketlm.core.errors import InputError, Problems
 from pocketlm.data.dataset import Dataset
 from pocketlm.data.gather import Gathered, gather
 from pocketlm.data.read import read_rows
-from pocketlm.tasks.call import CallTask
+from pocketlm.data.split import split_of_name
+from pocketlm.tasks.call import CallRow, CallTask
 from pocketlm.tasks.embed import EmbedTask
 from pocketlm.tasks.registry import task_class
 from pocketlm.tasks.tools import ToolSet
@@ -37,7 +38,7 @@ def load_rows(path: Path, *, task: str | None = None, split: str = "test") -> tu
         raise Problems(f"{path}: cannot be scored", [f"{fault.where}: {fault.why}" for fault in found.faults])
     if found.task == "call":
         read = read_rows(path)
-        return CallTask(read.tools, "full"), read.rows
+        return CallTask(read.tools, "full"), _of_split(read.rows, split)
     if found.task == "preference":
         raise InputError(f"{path}: holds preferences, which are for training; name rows of another task")
     return _made(found, path, split)
@@ -90,4 +91,10 @@ def load_call_rows(path: Path, tools: ToolSet, split: str = "test") -> list[Any]
     for folder in (path, path / "data"):
         if (folder / "manifest.json").is_file() and (folder / f"{split}.jsonl").is_file():
             return list(Dataset.open(folder).rows(split))
-    return list(read_rows(path, tools).rows)
+    return _of_split(read_rows(path, tools).rows, split)
+
+
+def _of_split(rows: Sequence[CallRow], split: str) -> list[CallRow]:
+    """The rows of files named by a split, all where none is."""
+    chosen = [row for row in rows if split_of_name(Path(row.where.rpartition(":")[0]).stem) == split]
+    return chosen or list(rows)

@@ -66,6 +66,8 @@ class Engine(Protocol):
 
     uri: str
     template: str  # the chat template's name, see tasks/template.py
+    begin: int  # the token that stands before a text with nothing in front: begin of text, otherwise the end token
+    context: int  # tokens of prompt and answer together
 
     def generate(
         self, prompts: Sequence[str], *, max_tokens: int = 128, grammar: Grammars = None, tick: Tick | None = None

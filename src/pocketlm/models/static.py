@@ -16,16 +16,22 @@ from pocketlm.core.extras import need
 class StaticEmbedder:
     """Texts -> unit vectors (n, 256) in float32."""
 
+    uri = "static"
+
     def __init__(self) -> None:
         """Raises EnvironmentLacks: the package is not installed."""
         self._model = _load()
 
-    def encode(self, inputs: Sequence[Any], **_: Any) -> Any:
-        """Unit vectors of texts; a text without a known word is all zeros. Also the interface of semhash's encoders."""
+    def embed(self, texts: Sequence[str]) -> Any:
+        """Unit vectors of texts; a text without a known word is all zeros."""
         import numpy as np
 
-        vectors = self._model.embed(list(inputs), norm=False)
+        vectors = self._model.embed(list(texts), norm=False)
         return vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-9)
+
+    def encode(self, inputs: Sequence[Any], **_: Any) -> Any:
+        """The same, as semhash calls it."""
+        return self.embed(inputs)
 
 
 @lru_cache(maxsize=1)

@@ -1,0 +1,125 @@
+"""What an embedder is: anything that turns texts into vectors whose products say how alike their meanings are."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pocketlm.core.errors import InputError
+from pocketlm.core.files import read_json
+
+Vectors = NDArray[np.float32]  # (texts, width)
+
+BATCH = 32  # texts at once; on 2 cores larger batches are no faster
+PARTS = ("Transformer", "Pooling", "Normalize")  # of a sentence-transformers folder, those that are done here
+
+
+class Embedder(Protocol):
+    """One protocol for static word vectors and sentence encoders."""
+
+    uri: str
+
+    def embed(self, texts: Sequence[str]) -> Vectors:
+        """Vectors (texts, width) in float32, each of length 1; all zeros for a text of which nothing is known."""
+        ...
+
+
+def open_embedder(uri: str) -> Embedder:
+    """Open what `uri` names: `static`, `starter:minilm-l6`, or a folder with the weights of an encoder.
+
+    Raises:
+        InputError: nothing there, or a kind we do not know. EnvironmentLacks: a package or a download is missing.
+    """
+    if uri == "static":
+        from pocketlm.models.static import StaticEmbedder
+
+        return StaticEmbedder()
+    if uri.startswith("starter:"):
+        from pocketlm.models.starters import starter_encoder
+
+        return EncoderEmbedder(starter_encoder(uri.partition(":")[2]), uri)
+    if not (Path(uri) / "config.json").is_file():
+        raise InputError(
+            f"{uri}: no encoder's folder (no config.json); write static, starter:minilm-l6 or such a folder"
+        )
+    return EncoderEmbedder(Path(uri))
+
+
+class EncoderEmbedder:
+    """A transformer that reads a text at once; the text's vector is the mean of its tokens' last states.
+
+    Mean pooling as in Sentence-BERT (Reimers and Gurevych, 2019). Texts longer than the model reads are cut.
+
+    Raises:
+        InputError: a sentence-transformers folder whose vectors are made in another way.
+    """
+
+    def __init__(self, folder: Path, uri: str | None = None) -> None:
+        import torch
+        from transformers import AutoModel
+        from transformers.utils import logging
+
+        from pocketlm.models.load import load_tokenizer
+
+        _check_parts(folder)
+        logging.disable_progress_bar()
+        self.uri = uri or str(folder)
+        self._model = AutoModel.from_pretrained(folder, dtype=torch.float32, local_files_only=True).eval()
+        self._tokenizer = load_tokenizer(folder)
+        self._longest = _longest(folder, self._tokenizer, self._model.config)
+
+    def embed(self, texts: Sequence[str]) -> Vectors:
+        """See `Embedder`."""
+        import torch
+
+        vectors = np.zeros((len(texts), self._model.config.get_text_config().hidden_size), dtype=np.float32)
+        if not texts:
+            return vectors
+        ids: list[list[int]] = self._tokenizer(list(texts), truncation=True, max_length=self._longest)["input_ids"]
+        with torch.inference_mode():
+            for rows in _batches([len(tokens) for tokens in ids]):
+                vectors[rows] = self._means([ids[i] for i in rows])
+        return vectors
+
+    def _means(self, ids: list[list[int]]) -> Any:
+        """The mean state of each row's tokens, of length 1 (rows, width)."""
+        import torch
+
+        longest = max(map(len, ids))
+        tokens = torch.tensor([row + [0] * (longest - len(row)) for row in ids])
+        real = torch.tensor([[1] * len(row) + [0] * (longest - len(row)) for row in ids])
+        states = self._model(input_ids=tokens, attention_mask=real).last_hidden_state
+        # the length of a vector is lost anyway, so a sum does for a mean
+        return torch.nn.functional.normalize((states * real[:, :, None]).sum(1), dim=1).numpy()
+
+
+def _batches(lengths: Sequence[int]) -> Iterator[list[int]]:
+    """Indices of texts of like length, so that little is padded; empty texts are left out."""
+    order = sorted((i for i, length in enumerate(lengths) if length), key=lambda i: lengths[i])
+    for start in range(0, len(order), BATCH):
+        yield order[start : start + BATCH]
+
+
+def _longest(folder: Path, tokenizer: Any, config: Any) -> int:
+    """Tokens of a text that are read: what sentence-transformers was told, else what the model can."""
+    told = folder / "sentence_bert_config.json"
+    limits = [tokenizer.model_max_length, getattr(config.get_text_config(), "max_position_embeddings", None)]
+    limits += [read_json(told).get("max_seq_length")] if told.is_file() else []
+    return min(int(limit) for limit in limits if limit)
+
+
+def _check_parts(folder: Path) -> None:
+    """Refuse a sentence-transformers folder that pools in another way or has further layers."""
+    modules, pooling = folder / "modules.json", folder / "1_Pooling" / "config.json"
+    if modules.is_file():
+        for module in read_json(modules):
+            if not str(module.get("type", "")).endswith(PARTS):
+                raise InputError(f"{modules}: has a part {module.get('type')}, known are {', '.join(PARTS)}")
+    if pooling.is_file():
+        told = read_json(pooling)
+        if not (told.get("pooling_mode_mean_tokens") or told.get("pooling_mode") == "mean"):
+            raise InputError(f"{pooling}: only the mean of the tokens (pooling_mode_mean_tokens) is known")
