@@ -28,8 +28,13 @@ Set = Annotated[list[str], typer.Option("--set", help="Override a setting, such 
 COLUMNS = 3  # metrics beside the main one in a table of text
 
 
+printed = False  # a result stands on standard output: an error behind it must not make that unreadable
+
+
 def output(as_json: bool, value: Any, text: str) -> None:
     """Print a result: JSON for scripts, text for people."""
+    global printed
+    printed = True
     print(json.dumps(value, ensure_ascii=False, indent=2) if as_json else text)
     sys.stdout.flush()
 

@@ -12,6 +12,7 @@ import typer
 from pocketlm.cli import (
     adapters,
     calibrate,
+    common,
     compare,
     data,
     demo,
@@ -57,6 +58,7 @@ def main() -> None:
     """Run a command; every error is one message and an exit code (see core/errors.py)."""
     # The libraries' own bars would mix with ours. Read when tqdm is imported.
     os.environ.setdefault("TQDM_DISABLE", "1")
+    common.printed = False
     try:
         code = app(standalone_mode=False)
     except PocketError as error:
@@ -73,7 +75,7 @@ def main() -> None:
 
 
 def _tell(message: str) -> None:
-    if "--json" in sys.argv:
+    if "--json" in sys.argv and not common.printed:
         print(json.dumps({"error": message}, ensure_ascii=False))
     print(f"error: {message}", file=sys.stderr)
 
