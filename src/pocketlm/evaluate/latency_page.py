@@ -164,10 +164,11 @@ def _curve(times: Sequence[float], roof: float) -> str:
 
 
 def _mark(rank: int, time: float, roof: float) -> str:
-    """A dot on the curve. Left above it and right below it the picture is empty: p99 is named there, the others here."""
+    """A dot on the curve. Above it and right below it the picture is empty: p99 is named there, the others here."""
     x, y = _x(time, roof), _y(rank / 100)
     if rank == RANKS[-1]:
-        where = f'x="{x - 8:.1f}" y="{y - 8:.1f}" text-anchor="end"'
+        side = "end" if x > WIDTH / 2 else "start"  # clear of the name of the axis
+        where = f'x="{x:.1f}" y="{y - 8:.1f}" text-anchor="{side}"'
     else:
         where = f'x="{x + 9:.1f}" y="{y + 18:.1f}"'
     return f'<circle class="dot" cx="{x:.1f}" cy="{y:.1f}" r="3.5"/><text class="halo" {where}>p{rank} {amount("_ms", time)}</text>'
