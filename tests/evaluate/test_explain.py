@@ -251,8 +251,8 @@ def test_values_stand_where_they_are_said_to() -> None:
 
 
 def test_numbers_as_they_are_read() -> None:
-    assert [times(math.log(n)) for n in (1.5, 40, 4e6)] == ["1.5x", "40x", "10^7x"]
-    assert times(1e9).startswith("10^") and (chance(-1.0), chance(-23.03)) == ("36.8%", "10^-10")
+    assert [times(math.log(n)) for n in (1.5, 40, 4e6)] == ["1.5x", "40x", "10⁷x"]
+    assert times(1e9).startswith("10⁴") and (chance(-1.0), chance(-23.03)) == ("36.8%", "10⁻¹⁰")
     assert visible("a b\n\x1b\u202e") == "a·b↵\\x1b\\u202e"
 
 
