@@ -18,7 +18,7 @@ import torch
 from pocketlm.core.errors import InputError
 from pocketlm.engines.base import Generation, Ids, Odds
 from pocketlm.engines.open import open_engine
-from pocketlm.evaluate.attention import NONE, Attention
+from pocketlm.evaluate.attention import MOST_DRAWN, NONE, Attention
 from pocketlm.evaluate.explain import MOST_WORDS, Choice, Explanation, Token, Word, ask, explain, split_words
 from pocketlm.evaluate.explain_page import png, render_page
 from pocketlm.evaluate.explain_text import chance, render_text, times, visible
@@ -142,6 +142,16 @@ def test_a_head_can_be_chosen(tiny_llama: Path) -> None:
     assert told.attention and np.array_equal(told.attention.shown, told.attention.weights[1, 3, :, 1:])
     with pytest.raises(InputError, match=r"--head 2\.0: layers are 0 to 1, heads 0 to 3"):
         explain(engine, TEXT, max_tokens=4, head=(2, 0))
+
+
+def test_of_a_long_text_the_end_is_drawn(tiny_llama: Path) -> None:
+    told = explain(open_engine(str(tiny_llama)), "an alarm " * 90, max_tokens=3)
+    assert told.attention and told.attention.first == len(told.prompt) + len(told.written) - MOST_DRAWN > 1
+    assert told.attention.shown.shape == (MOST_DRAWN, MOST_DRAWN)
+    assert told.origins[0].shares == ()  # not all of the request is drawn
+    assert len(told.origins[0].drops) == len(told.words) <= MOST_WORDS
+    assert "tokens) is left out" in render_text(told, attention=True).plain
+    assert render_page(told).count("<img") == 2 * 4 + 1
 
 
 def test_each_value_is_traced_to_its_word() -> None:

@@ -217,8 +217,8 @@ def _attention(told: Explanation, attention: Attention) -> str:
     note = (
         "A row is a token, and the columns are what it looks at: itself and what stands before it; the row of a token is "
         f"where the model looked to write the next one. The answer begins at the dashed lines. {attention.sink}: heads rest "
-        "there that look for nothing. Small pictures share one scale, by square root; an average has its own. Click one to "
-        "see it large."
+        "there that look for nothing. Small pictures share one scale, by square root; the one shown at first has its own. "
+        "Click one to see it large."
     )
     return page.section("Attention", body, note)
 
