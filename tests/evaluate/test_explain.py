@@ -206,6 +206,8 @@ def test_an_answer_that_is_no_calls_is_told() -> None:
     assert told.origins == () and "cannot be read as calls" in told.notes[0]
     assert told.contrast and "unreadable answer" in told.contrast.why[0]
     assert "cannot be read" in render_page(told)
+    cut = explain(Letters('{"set_alarm":{"time":"7"}}\n{"set'), "wake me 7", task=TASK)
+    assert [origin.value for origin in cut.origins] == ["7"] and cut.notes[0].startswith("The answer cannot be read")
 
 
 @pytest.mark.parametrize("template", [CHATML, TERSE, GEMMA])

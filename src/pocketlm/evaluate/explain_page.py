@@ -91,8 +91,8 @@ def _texts(told: Explanation) -> str:
         f'<p class="note">Answer</p><p class="tokens">{_inline(told.written)}</p>'
     )
     note = (
-        f"Colour: how probable the model held each token, given all before it: {legend}. Of a prompt's tokens the model "
-        "only reads: a red one surprised it. White space is shown as · and ↵."
+        f"Colour: how probable the model held each token, given all before it: {legend}. A prompt the model only "
+        "reads: a red token in it surprised it. White space is shown as · and ↵."
     )
     return page.section("Tokens", body, note)
 
