@@ -18,7 +18,7 @@ import torch
 from pocketlm.core.errors import InputError
 from pocketlm.engines.base import Generation, Ids, Odds
 from pocketlm.engines.open import open_engine
-from pocketlm.evaluate.attention import NONE, Attention
+from pocketlm.evaluate.attention import MOST_DRAWN, NONE, Attention
 from pocketlm.evaluate.explain import MOST_WORDS, Choice, Explanation, Token, Word, ask, explain, split_words
 from pocketlm.evaluate.explain_page import png, render_page
 from pocketlm.evaluate.explain_text import chance, render_text, times, visible
@@ -144,6 +144,16 @@ def test_a_head_can_be_chosen(tiny_llama: Path) -> None:
         explain(engine, TEXT, max_tokens=4, head=(2, 0))
 
 
+def test_of_a_long_text_the_end_is_drawn(tiny_llama: Path) -> None:
+    told = explain(open_engine(str(tiny_llama)), "an alarm " * 90, max_tokens=3)
+    assert told.attention and told.attention.first == len(told.prompt) + len(told.written) - MOST_DRAWN > 1
+    assert told.attention.shown.shape == (MOST_DRAWN, MOST_DRAWN)
+    assert told.origins[0].shares == ()  # not all of the request is drawn
+    assert len(told.origins[0].drops) == len(told.words) <= MOST_WORDS
+    assert "tokens) is left out" in render_text(told, attention=True).plain
+    assert render_page(told).count("<img") == 2 * 4 + 1
+
+
 def test_each_value_is_traced_to_its_word() -> None:
     told = explain(Letters('{"set_alarm":{"time":"7","day":"xyz"}}'), "wake me 7 on xyz", task=TASK)
     assert [origin.name for origin in told.origins] == ["set_alarm.time", "set_alarm.day"]
@@ -196,6 +206,8 @@ def test_an_answer_that_is_no_calls_is_told() -> None:
     assert told.origins == () and "cannot be read as calls" in told.notes[0]
     assert told.contrast and "unreadable answer" in told.contrast.why[0]
     assert "cannot be read" in render_page(told)
+    cut = explain(Letters('{"set_alarm":{"time":"7"}}\n{"set'), "wake me 7", task=TASK)
+    assert [origin.value for origin in cut.origins] == ["7"] and cut.notes[0].startswith("The answer cannot be read")
 
 
 @pytest.mark.parametrize("template", [CHATML, TERSE, GEMMA])
@@ -251,8 +263,8 @@ def test_values_stand_where_they_are_said_to() -> None:
 
 
 def test_numbers_as_they_are_read() -> None:
-    assert [times(math.log(n)) for n in (1.5, 40, 4e6)] == ["1.5x", "40x", "10^7x"]
-    assert times(1e9).startswith("10^") and (chance(-1.0), chance(-23.03)) == ("36.8%", "10^-10")
+    assert [times(math.log(n)) for n in (1.5, 40, 4e6)] == ["1.5x", "40x", "10⁷x"]
+    assert times(1e9).startswith("10⁴") and (chance(-1.0), chance(-23.03)) == ("36.8%", "10⁻¹⁰")
     assert visible("a b\n\x1b\u202e") == "a·b↵\\x1b\\u202e"
 
 

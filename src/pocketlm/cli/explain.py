@@ -23,7 +23,12 @@ def explain(
     html: Annotated[Path | None, typer.Option(help="Write it as a web page, attention heads as pictures.")] = None,
     attention: Annotated[bool, typer.Option(help="Print what each token of the answer looked at.")] = False,
     head: Annotated[str, typer.Option(help="Show this attention head, LAYER.HEAD from 0.0; default: an average.")] = "",
-    expected: Annotated[str, typer.Option(help="The right calls as JSON; default: of the run's test row.")] = "",
+    expected: Annotated[
+        str,
+        typer.Option(
+            help="The right calls as JSON (without functions: the right text); default: of the run's test row."
+        ),
+    ] = "",
     raw: Annotated[bool, typer.Option(help="Take the text as it is: no template, no functions.")] = False,
     whole: Annotated[bool, typer.Option(help="Tell of the system block's tokens too.")] = False,
     tools: Annotated[Path | None, typer.Option(help="tools.json, where the engine has none of its own.")] = None,

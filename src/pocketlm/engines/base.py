@@ -62,7 +62,7 @@ Ids = Sequence[int]
 
 
 class Engine(Protocol):
-    """One protocol for torch folders, GGUF files and rule baselines."""
+    """One protocol for torch folders, GGUF files and rule baselines. What only one can tell (attention) is a method of its own."""
 
     uri: str
     template: str  # the chat template's name, see tasks/template.py

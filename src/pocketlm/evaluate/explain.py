@@ -226,19 +226,12 @@ def explain(
     spans, unread = _spans(case, task)
     words = split_words(text)
     return Explanation(
-        engine=engine.uri,
-        request=text,
-        answer=case.answer.text,
-        constrained=question.grammar is not None,
-        hidden=case.hidden,
-        prompt=case.prompt,
-        written=case.written,
-        words=words,
-        origins=_origins(case, words, spans, attention),
+        engine=engine.uri, request=text, answer=case.answer.text, constrained=question.grammar is not None,
+        hidden=case.hidden, prompt=case.prompt, written=case.written,
+        words=words, origins=_origins(case, words, spans, attention), attention=attention,
         contrast=None if expected is None else _contrast(case, *_compare(case, task, expected), top),
-        attention=attention,
         notes=tuple(sentence for sentence in (_cut(case.answer), unread, untold) if sentence),
-    )
+    )  # fmt: skip
 
 
 def split_words(request: str) -> tuple[Word, ...]:
@@ -320,10 +313,15 @@ def _spans(case: _Case, task: CallTask | None) -> tuple[list[ValueSpan], str]:
     text = case.answer.text
     if task is None:
         return [ValueSpan("", "answer", 0, len(text))], ""
+    template = TEMPLATES[case.engine.template]
     try:
-        return task.value_spans(text, TEMPLATES[case.engine.template]), ""
+        return task.value_spans(text, template), ""
     except (ValueError, RecursionError) as error:
-        return [], f"The answer cannot be read as calls ({error}), so its arguments are not traced."
+        problem = f"The answer cannot be read as calls to its end ({error})."
+    try:  # of an answer that was cut in its second call, the first is traced
+        return task.value_spans(text.rpartition("\n")[0], template), problem
+    except (ValueError, RecursionError):
+        return [], problem
 
 
 def _origins(

@@ -27,7 +27,7 @@ HEAT = 5  # shades of a word
 STYLE = """
 .tokens { font: .92em/2.1 ui-monospace, SFMono-Regular, Menlo, Consolas, "DejaVu Sans Mono", monospace; margin: 0;
   overflow-wrap: anywhere; }
-.token { border-radius: 4px; padding: .12em .2em; margin-right: 1px; white-space: pre-wrap; }
+.token { display: inline-block; line-height: 1.5; border-radius: 4px; padding: 0 .2em; margin-right: 1px; white-space: pre-wrap; }
 .p0 { background: color-mix(in srgb, var(--good) 20%, transparent); }
 .p1 { background: color-mix(in srgb, #c9a400 30%, transparent); }
 .p2 { background: color-mix(in srgb, var(--other) 38%, transparent); }
@@ -53,6 +53,7 @@ STYLE = """
 .layers img { width: 46px; height: 46px; border: 1px solid var(--line); border-radius: 3px; margin: 0 3px 3px 0;
   image-rendering: pixelated; vertical-align: top; }
 .layers a:focus img, .layers a:hover img { border-color: var(--other); }
+@media (max-width: 640px) { .odds .bar { display: none; } .odds td.others { min-width: 9rem; } .odds td, .odds th { padding-right: .5rem; } }
 """
 SCRIPT = """
 for (const link of document.querySelectorAll(".layers a")) link.addEventListener("click", () => {
@@ -64,7 +65,7 @@ for (const link of document.querySelectorAll(".layers a")) link.addEventListener
 def render_page(told: Explanation) -> str:
     """One self-contained HTML page."""
     said = verdict(told.contrast) if told.contrast else ""
-    headline = f"{page.code(told.answer)} {page.escape(said)}"
+    headline = f"{page.code(told.answer)}<br>{page.escape(said)}"
     parts = [
         _texts(told),
         _contrast(told, told.contrast) if told.contrast else "",
@@ -90,8 +91,8 @@ def _texts(told: Explanation) -> str:
         f'<p class="note">Answer</p><p class="tokens">{_inline(told.written)}</p>'
     )
     note = (
-        f"Colour: how probable the model held each token, given all before it: {legend}. Of a prompt's tokens the model "
-        "only reads: a red one surprised it. White space is shown as · and ↵."
+        f"Colour: how probable the model held each token, given all before it: {legend}. A prompt the model only "
+        "reads: a red token in it surprised it. White space is shown as · and ↵."
     )
     return page.section("Tokens", body, note)
 
@@ -195,7 +196,7 @@ def _contrast(told: Explanation, contrast: Contrast) -> str:
             ("given", told.answer, contrast.given),
         ]
     ]
-    heads = [*page.heads("", "answer"), *page.heads("log-probability", number=True)]
+    heads = [*page.heads("", "answer"), *page.heads("log p", number=True)]
     others = f'<p class="others">Likeliest there: {_others(place)}</p>' if place and place.top else ""
     body = f"{page.table('contrast', heads, rows)}<p>{page.escape(parting(contrast))}</p>{others}"
     return page.section("Against the expected answer", body, page.escape(verdict(contrast)))
@@ -216,8 +217,8 @@ def _attention(told: Explanation, attention: Attention) -> str:
     note = (
         "A row is a token, and the columns are what it looks at: itself and what stands before it; the row of a token is "
         f"where the model looked to write the next one. The answer begins at the dashed lines. {attention.sink}: heads rest "
-        "there that look for nothing. Small pictures share one scale, by square root; an average has its own. Click one to "
-        "see it large."
+        "there that look for nothing. Small pictures share one scale, by square root; the one shown at first has its own. "
+        "Click one to see it large."
     )
     return page.section("Attention", body, note)
 

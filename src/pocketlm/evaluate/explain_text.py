@@ -14,6 +14,7 @@ from pocketlm.evaluate.explain import Contrast, Explanation, Origin, Token, Word
 LEVELS = (0.9, 0.5, 0.1)  # of probability; what is under the last is the fourth level
 COLOURS = ("green", "yellow", "dark_orange", "red")
 MARKS = {" ": "·", "\n": "↵", "\t": "⇥", "\r": "␍"}
+SUPERSCRIPT = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 WIDEST = 24  # cells of a token in a table
 NOTHING = math.log(1.1)  # a word without which a value is less than a tenth less likely does not count as its source
 MOST_SOURCES = 3
@@ -45,13 +46,18 @@ def percent(p: float) -> str:
 
 def chance(logprob: float) -> str:
     """A probability from its natural logarithm, as a power of ten where it is small."""
-    return percent(math.exp(logprob)) if logprob > math.log(0.0005) else f"10^{logprob / math.log(10):.0f}"
+    return percent(math.exp(logprob)) if logprob > math.log(0.0005) else _power(logprob)
 
 
 def times(drop: float) -> str:
     """A difference of natural-log probabilities as a factor."""
     factor = math.exp(min(drop, 700.0))
-    return f"{factor:.1f}x" if factor < 10 else f"{factor:,.0f}x" if factor < 1e5 else f"10^{drop / math.log(10):.0f}x"
+    return f"{factor:.1f}x" if factor < 10 else f"{factor:,.0f}x" if factor < 1e5 else f"{_power(drop)}x"
+
+
+def _power(log: float) -> str:
+    """A power of ten from a natural logarithm."""
+    return "10" + f"{log / math.log(10):.0f}".translate(SUPERSCRIPT)
 
 
 def level(p: float | None) -> int:
