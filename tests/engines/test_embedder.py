@@ -12,6 +12,7 @@ import torch
 
 from pocketlm.core.errors import InputError
 from pocketlm.engines.embedder import BATCH, open_embedder
+from pocketlm.models.starters import starter_encoder
 
 TEXTS = ["play music", "", "Set an alarm for 7 in the morning, please!", "ü 😀", "milk and bread at noon " * 60]
 
@@ -83,6 +84,14 @@ def test_static_vectors() -> None:
     assert vectors.shape == (3, 256) and vectors.dtype == np.float32
     assert np.linalg.norm(vectors, axis=1) == pytest.approx([1, 1, 1], abs=1e-5)
     assert vectors[0] @ vectors[1] > vectors[0] @ vectors[2]
+
+
+@pytest.mark.starter
+def test_the_starter_is_the_model_of_sentence_transformers() -> None:
+    library = pytest.importorskip("sentence_transformers", reason="needs pip install sentence-transformers")
+    texts = [text for text in TEXTS if text]
+    wanted = library.SentenceTransformer(str(starter_encoder("minilm-l6")), device="cpu").encode(texts)
+    assert open_embedder("starter:minilm-l6").embed(texts) == pytest.approx(wanted, abs=1e-5)
 
 
 @pytest.mark.parametrize(("uri", "wrong"), [("nowhere", "no encoder's folder"), ("starter:nothing", "minilm-l6")])

@@ -33,9 +33,9 @@ def run_bridge(engine_uri: str, data: str, *, limit: int | None, threads: int | 
         InputError: no such bridge, task or file. EnvironmentLacks: the library is not installed.
     """
     bridge, _, what = data.partition(":")
-    tasks = [what] if Path(what).exists() else [name.strip() for name in what.split(",") if name.strip()]
-    if bridge not in BRIDGES or not tasks:
+    if bridge not in BRIDGES or not what.strip():
         raise InputError(f"{data}: write lm-eval:TASK or mteb:TASK, a name of that library's tasks, a file or a folder")
+    tasks = [what] if Path(what).exists() else [name.strip() for name in what.split(",")]
     result = (_harness if bridge == "lm-eval" else _mteb)(engine_uri, tasks, limit, threads)
     return {"engine": engine_uri, **result}, table(result)
 

@@ -7,6 +7,7 @@ and standard errors stay the harness's own, so that figures compare with those i
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from importlib.metadata import version
 from itertools import islice
@@ -197,10 +198,10 @@ def _cut(text: str, stops: Sequence[str]) -> str:
 
 
 def _metrics(scores: dict[str, Any]) -> Iterator[tuple[str, float]]:
-    """`acc,none` -> `acc`; names and standard errors that could not be had are left out."""
+    """`acc,none` -> `acc`; names, and standard errors that could not be had, are left out."""
     for key, value in scores.items():
         metric, _, chosen = key.partition(",")
-        if isinstance(value, (int, float)) and metric != "alias":
+        if isinstance(value, (int, float)) and math.isfinite(value):
             yield (metric if chosen in ("none", "") else f"{metric},{chosen}"), float(value)
 
 
