@@ -18,7 +18,7 @@ from pocketlm.engines.llamacpp import LlamaCppEngine
 from pocketlm.engines.open import open_engine
 from pocketlm.evaluate.bridges import run_bridge
 from pocketlm.export.gguf import export_gguf
-from pocketlm.tasks.template import CHATML
+from pocketlm.tasks.template import CHATML, Message
 
 LACKS = "needs pip install 'pocketlm[bench]'"
 QUESTIONS = ["Set an alarm for", "What's the weather in", "play music and call", "She said: ", "turn the lights", "buy"]
@@ -207,14 +207,37 @@ def test_the_harness_from_a_file_and_from_a_folder(tiny_llama: Path, tasks: Path
     assert "byte_perplexity" in text
 
 
+def test_the_harness_in_the_chat_template(engine: Any, tasks: Path) -> None:
+    from pocketlm.evaluate.bridges.lm_harness import run_harness
+
+    seen: list[str] = []
+
+    class Listening:
+        """The engine, and what it was asked to continue."""
+
+        def __getattr__(self, name: str) -> Any:
+            return getattr(engine, name)
+
+        def generate(self, prompts: Sequence[str], **more: Any) -> Any:
+            seen.extend(prompts)
+            return engine.generate(prompts, **more)
+
+    run_harness(Listening(), [tasks / "write.yaml"], 1, chat=True)
+    assert seen == [CHATML.render([Message("user", QUESTIONS[0])])]
+
+
 def test_bad_tasks_are_named(tiny_llama: Path, tasks: Path) -> None:
     pytest.importorskip("lm_eval", reason=LACKS)
     (tasks / "choice.yaml").write_text((tasks / "choice.yaml").read_text().replace("rows.jsonl", "gone.jsonl"))
     with pytest.raises(InputError, match=r"choice.yaml.*gone.jsonl"):
         run_bridge(str(tiny_llama), f"lm-eval:{tasks / 'choice.yaml'}", limit=None, threads=None)
     (tasks / "choice.yaml").write_text("dataset_path: json\n")
-    with pytest.raises(InputError, match="choice.yaml: names no task"):
+    with pytest.raises(InputError, match=r"choice.yaml: cannot be run \(Unknown config"):
         run_bridge(str(tiny_llama), f"lm-eval:{tasks / 'choice.yaml'}", limit=None, threads=None)
+    with pytest.raises(InputError, match="the folder holds no task"):
+        run_bridge(str(tiny_llama), f"lm-eval:{tiny_llama}", limit=None, threads=None)
+    with pytest.raises(InputError, match="lm-eval:nosuch: no task of the harness, no file and no folder"):
+        run_bridge(str(tiny_llama), f"lm-eval:{tasks / 'whole.yaml'},nosuch", limit=None, threads=None)
     with pytest.raises(InputError, match="write lm-eval:TASK or mteb:TASK"):
         run_bridge(str(tiny_llama), "mteb:", limit=None, threads=None)
 
@@ -288,7 +311,7 @@ def test_mteb_from_the_command(retrieval: Path, tiny_llama: Path) -> None:
     assert json.loads(json.dumps(value)) == value
     assert value["engine"] == str(tiny_llama) and "mteb" in value["versions"]
     assert 0 < value["metrics"]["six-documents"]["main_score"] < 1
-    assert "six-documents" in text and "8 samples" in text
+    assert "six-documents" in text and "ndcg_at_10" in text and "8 samples" in text
 
 
 def test_bad_files_are_named(retrieval: Path, tmp_path: Path) -> None:

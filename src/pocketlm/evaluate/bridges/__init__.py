@@ -41,11 +41,11 @@ def run_bridge(engine_uri: str, data: str, *, limit: int | None, threads: int | 
 
 
 def table(result: dict[str, Any]) -> str:
-    """The main metrics as text, one a line."""
+    """The metrics that count as text, one a line."""
     lines = [f"{'task':<32}{'metric':<28}{'value':>9}"]
     for task, metrics in result["metrics"].items():
-        # MTEB gives a hundred numbers a task and names the one that counts
-        shown = {"main_score": metrics["main_score"]} if "main_score" in metrics else metrics
+        main = result.get("main", {}).get(task)  # MTEB gives a hundred numbers a task and names the one that counts
+        shown = {main: metrics[main]} if main in metrics else metrics
         lines += [f"{task[:31]:<32}{metric[:27]:<28}{value:>9.4f}" for metric, value in shown.items()]
     return "\n".join([*lines, f"{result['samples']} samples"])
 

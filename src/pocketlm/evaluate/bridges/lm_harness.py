@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from importlib.metadata import version
 from itertools import islice
 from pathlib import Path
@@ -139,19 +140,16 @@ def run_harness(
         InputError: no such task, its data cannot be loaded, or it asks for what an engine does not do.
     """
     names, folders = _named(tasks)
-    try:
-        # reading what the harness brings takes seconds, and is not needed where every task is a file
-        manager = TaskManager(include_path=folders, include_defaults=len(folders) < len(tasks))
+    # reading what the harness brings takes seconds, and is not needed where every task is a file
+    manager = TaskManager(include_path=folders, include_defaults=not all(Path(task).exists() for task in tasks))
+    for name in names:
+        if name not in manager.task_index and not Path(name).is_file():
+            raise InputError(f"lm-eval:{name}: no task of the harness, no file and no folder of that name")
+    model = EngineLM(engine)
+    with _told(tasks):
         found = simple_evaluate(
-            EngineLM(engine),
-            tasks=names,
-            limit=limit,
-            task_manager=manager,
-            log_samples=False,
-            apply_chat_template=chat,
+            model, tasks=names, task_manager=manager, limit=limit, apply_chat_template=chat, log_samples=False
         )
-    except (KeyError, ValueError, OSError) as error:
-        raise InputError(f"lm-eval:{','.join(map(str, tasks))}: {_first_line(error)}") from error
     return {
         "metrics": {task: dict(_metrics(scores)) for task, scores in found["results"].items()},
         "versions": {"lm_eval": version("lm_eval"), **found["versions"]},
@@ -160,25 +158,31 @@ def run_harness(
 
 
 def _named(tasks: Sequence[str | Path]) -> tuple[list[str], list[str]]:
-    """Names of tasks, and the folders in which those that are files are found."""
+    """What the harness is asked for (names and files), and the folders whose tasks it must know."""
     names, folders = [], []
-    for task in tasks:
-        path = Path(task)
-        if not path.exists():
-            names.append(str(task))
+    for task in map(str, tasks):
+        if not Path(task).is_dir():
+            names.append(task)
             continue
-        folder = path if path.is_dir() else path.parent
-        index = TaskManager(include_path=str(folder), include_defaults=False)
-        found = index.all_subtasks if path.is_dir() else _names_of(path, index.task_index)
+        found = TaskManager(include_path=task, include_defaults=False).all_subtasks
         if not found:
-            raise InputError(f"{path}: names no task; give a .yaml file with a key `task`, or a folder of such")
+            raise InputError(f"{task}: the folder holds no task; a task is a .yaml file with a key `task`")
         names += found
-        folders.append(str(folder))
+        folders.append(task)
     return names, folders
 
 
-def _names_of(file: Path, index: dict[str, Any]) -> list[str]:
-    return [name for name, entry in index.items() if entry.yaml_path and file.samefile(entry.yaml_path)]
+@contextmanager
+def _told(tasks: Sequence[str | Path]) -> Iterator[None]:
+    """Turn what goes wrong with a task's file or data into a sentence."""
+    try:
+        yield
+    except (KeyError, ValueError, OSError) as error:
+        why = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        raise InputError(
+            f"lm-eval:{','.join(map(str, tasks))}: cannot be run ({why}); check the task's file and data, or the network "
+            "where the harness fetches them"
+        ) from error
 
 
 def _read(wishes: dict[str, Any]) -> tuple[int, list[str]]:
@@ -201,9 +205,5 @@ def _metrics(scores: dict[str, Any]) -> Iterator[tuple[str, float]]:
     """`acc,none` -> `acc`; names, and standard errors that could not be had, are left out."""
     for key, value in scores.items():
         metric, _, chosen = key.partition(",")
-        if isinstance(value, (int, float)) and math.isfinite(value):
+        if isinstance(value, (int, float)) and math.isfinite(value) and metric != "sample_len":
             yield (metric if chosen in ("none", "") else f"{metric},{chosen}"), float(value)
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).strip().splitlines() or [type(error).__name__])[0]

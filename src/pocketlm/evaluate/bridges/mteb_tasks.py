@@ -67,7 +67,8 @@ class LocalTask:
 
     def unload_data(self) -> None:
         """Forget the rows. MTEB's own method also forgets an object's metadata, and these have no other."""
-        self.dataset, self.data_loaded = None, False
+        self.dataset: Any = None
+        self.data_loaded = False
 
 
 class LocalRetrieval(LocalTask, AbsTaskRetrieval):  # type: ignore[misc]
@@ -134,13 +135,15 @@ def run_mteb(embedder: Embedder, tasks: Sequence[str | Path | Any], limit: int |
         limit: at most so many queries or pairs of each local task.
 
     Returns:
-        {"metrics": {task: {metric: value}}, "versions": {"mteb"}, "samples": texts embedded}.
+        {"metrics": {task: {metric: value}}, "main": {task: the metric that counts}, "versions": {"mteb"}, "samples": texts
+        embedded}.
 
     Raises:
         InputError: no such task or file, or its data cannot be loaded.
     """
     model = EmbedderModel(embedder)
     metrics: dict[str, dict[str, float]] = {}
+    main: dict[str, str] = {}
     for task in [_task(task, limit) for task in tasks]:
         try:
             found = mteb.evaluate(model, task, cache=None, co2_tracker=False, show_progress_bar=not progress.quiet)
@@ -149,8 +152,10 @@ def run_mteb(embedder: Embedder, tasks: Sequence[str | Path | Any], limit: int |
                 f"mteb:{task.metadata.name}: its data cannot be loaded ({error}); is the network there?"
             ) from error
         for result in found.task_results:
-            metrics |= _metrics(result)
-    return {"metrics": metrics, "versions": {"mteb": version("mteb")}, "samples": model.texts}
+            numbers = _metrics(result)
+            metrics |= numbers
+            main |= dict.fromkeys(numbers, task.metadata.main_score)
+    return {"metrics": metrics, "main": main, "versions": {"mteb": version("mteb")}, "samples": model.texts}
 
 
 def _task(task: str | Path | Any, limit: int | None) -> Any:
