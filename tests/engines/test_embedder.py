@@ -12,7 +12,9 @@ import torch
 
 from pocketlm.core.errors import InputError
 from pocketlm.engines.embedder import BATCH, open_embedder
+from pocketlm.export.gguf import export_gguf
 from pocketlm.models.starters import starter_encoder
+from pocketlm.tasks.template import CHATML
 
 TEXTS = ["play music", "", "Set an alarm for 7 in the morning, please!", "ü 😀", "milk and bread at noon " * 60]
 
@@ -76,6 +78,17 @@ def test_other_ways_to_pool_are_refused(encoder: Path, tmp_path: Path) -> None:
     (folder / "1_Pooling" / "config.json").write_text(json.dumps({"pooling_mode_cls_token": True}))
     with pytest.raises(InputError, match="only the mean"):
         open_embedder(str(folder))
+
+
+def test_a_gguf_file_gives_the_vectors_of_its_folder(tiny_llama: Path, tmp_path: Path) -> None:
+    file = tmp_path / "tiny.gguf"
+    export_gguf(tiny_llama, file, precision="f32", chat_template=CHATML.jinja, stop_token=CHATML.stop)
+    embedder = open_embedder(str(file), threads=1)
+    vectors = embedder.embed(TEXTS * 8)
+    assert embedder.embed([TEXTS[-1] * 20]).any()  # longer than the model reads
+    embedder.close()
+    assert vectors.shape == (len(TEXTS) * 8, 64) and vectors.dtype == np.float32
+    assert vectors == pytest.approx(open_embedder(str(tiny_llama)).embed(TEXTS * 8), abs=2e-3)
 
 
 def test_static_vectors() -> None:

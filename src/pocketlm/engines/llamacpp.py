@@ -44,7 +44,7 @@ class LlamaCppEngine:
         self._vocabulary = len(header.metadata["tokenizer.ggml.tokens"])
         self._stop = int(header.metadata.get("tokenizer.ggml.eos_token_id", 0))
         self.begin = int(header.metadata.get("tokenizer.ggml.bos_token_id", self._stop))
-        threads = threads or _cores()
+        threads = threads or cores()
         self._server: LlamaCppServer | None = LlamaCppServer(Path(path), threads, self.context, exact)
 
     def generate(
@@ -170,5 +170,6 @@ def _likeliest(place: dict[str, Any], top: int) -> tuple[tuple[int, float], ...]
     return tuple((int(one["id"]), float(one["logprob"])) for one in place["top_logprobs"][:top])
 
 
-def _cores() -> int:
+def cores() -> int:
+    """Processors this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

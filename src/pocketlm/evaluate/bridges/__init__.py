@@ -65,4 +65,8 @@ def _mteb(uri: str, tasks: list[str], limit: int | None, threads: int | None) ->
     need("mteb", "eval mteb:", "bench")
     from pocketlm.evaluate.bridges.mteb_tasks import run_mteb
 
-    return run_mteb(open_embedder(uri), tasks, limit)
+    embedder = open_embedder(uri, threads=threads)
+    try:
+        return run_mteb(embedder, tasks, limit)
+    finally:
+        embedder.close()

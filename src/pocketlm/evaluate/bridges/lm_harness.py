@@ -22,6 +22,7 @@ from lm_eval.tasks import TaskManager
 from lm_eval.utils import get_rolling_token_windows, make_disjoint_window
 
 from pocketlm.core.errors import InputError
+from pocketlm.core.progress import progress
 from pocketlm.engines.base import Engine, Ids
 from pocketlm.tasks.template import TEMPLATES, Message
 
@@ -85,7 +86,9 @@ class EngineLM(TemplateLM):  # type: ignore[misc]
         answers = [""] * len(asked)
         for most in sorted({most for _, most, _ in asked}):  # an engine takes one limit for a batch
             rows = [i for i, row in enumerate(asked) if row[1] == most]
-            found = self._engine.generate([self._fitted(asked[i][0], most) for i in rows], max_tokens=most)
+            prompts = [self._fitted(asked[i][0], most) for i in rows]
+            with progress("Answering", len(rows)) as update:
+                found = self._engine.generate(prompts, max_tokens=most, tick=update)
             for i, answer in zip(rows, found, strict=True):
                 answers[i] = _cut(answer.text, asked[i][2])
         return answers
@@ -94,7 +97,9 @@ class EngineLM(TemplateLM):  # type: ignore[misc]
         self, requests: Sequence[tuple[Any, list[int], list[int]]], disable_tqdm: bool = False, **_: Any
     ) -> list[tuple[float, bool]]:
         """(natural-log probability of the continuation, whether it is the greedy answer) of each request."""
-        found = self._engine.odds([self._shortened(*request[1:]) for request in requests], top=1)
+        pairs = [self._shortened(context, continuation) for _, context, continuation in requests]
+        with progress("Scoring", len(pairs)) as update:
+            found = self._engine.odds(pairs, top=1, tick=update)
         return [(sum(one.logprob for one in odds), all(one.top[0][0] == one.id for one in odds)) for odds in found]
 
     def _shortened(self, context: list[int], continuation: list[int]) -> tuple[Ids, Ids]:
