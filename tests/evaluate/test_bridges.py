@@ -321,6 +321,9 @@ def test_bad_files_are_named(retrieval: Path, tmp_path: Path) -> None:
     (retrieval / "qrels" / "test.tsv").write_text("query-id\tcorpus-id\tscore\nq1\td9\t1\n")
     with pytest.raises(InputError, match=r'test.tsv:2: names "d9", which is not in corpus.jsonl'):
         run_mteb(Fixed(), [retrieval])
+    (retrieval / "qrels" / "test.tsv").write_text("query-id\tcorpus-id\tscore\n")
+    with pytest.raises(InputError, match=r"test.tsv: holds no row"):
+        run_mteb(Fixed(), [retrieval])
     (retrieval / "qrels" / "test.tsv").unlink()
     with pytest.raises(InputError, match=r"has no qrels/test.tsv"):
         run_mteb(Fixed(), [retrieval])

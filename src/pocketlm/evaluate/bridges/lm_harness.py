@@ -29,7 +29,6 @@ from pocketlm.tasks.template import TEMPLATES, Message
 MAX_TOKENS = 256  # of an answer, where a task does not say: the harness's own default
 
 Request = Any  # lm_eval.api.instance.Instance, of which we read `args`
-Pair = tuple[list[int], list[int]]  # token ids of a context and of its continuation
 
 
 class EngineLM(TemplateLM):  # type: ignore[misc]

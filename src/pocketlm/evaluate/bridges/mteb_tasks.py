@@ -83,8 +83,8 @@ class LocalRetrieval(LocalTask, AbsTaskRetrieval):  # type: ignore[misc]
         Raises:
             InputError: one is missing, a row lacks a key, or the qrels name what is not there.
         """
-        corpus = {row["_id"]: row for _, row in _rows(self._path / "corpus.jsonl", "_id", "text")}
-        queries = {row["_id"]: row["text"] for _, row in _rows(self._path / "queries.jsonl", "_id", "text")}
+        corpus = {str(row["_id"]): row for _, row in _rows(self._path / "corpus.jsonl", "_id", "text")}
+        queries = {str(row["_id"]): row["text"] for _, row in _rows(self._path / "queries.jsonl", "_id", "text")}
         relevant = _relevant(_qrels(self._path), queries, corpus)
         if self._limit:
             relevant = dict(list(relevant.items())[: self._limit])
@@ -212,6 +212,8 @@ def _relevant(
             if id not in known:
                 raise InputError(f'{where}: names "{id}", which is not in {name}')
         relevant.setdefault(query, {})[document] = int(_number(where, row["score"]))
+    if not relevant:
+        raise InputError(f"{file}: holds no row; each one names a query, a document and how relevant it is")
     return relevant
 
 
