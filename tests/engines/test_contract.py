@@ -117,6 +117,11 @@ def test_odds_need_something_in_front(engine: Any) -> None:
         engine.odds([([], [5])])
 
 
+def test_begin_token_and_context_are_the_model_s(engine: Any) -> None:
+    assert engine.decode([engine.begin]) == "<|im_start|>"
+    assert engine.context == 1024
+
+
 def test_special_tokens_are_recognised_and_nothing_is_added(engine: Any) -> None:
     ids = engine.tokenize("<|im_start|>a<|im_end|>")
     assert (ids[0], ids[-1], len(ids)) == (1, 2, 3)

@@ -12,6 +12,9 @@ import torch
 
 from pocketlm.core.errors import InputError
 from pocketlm.engines.embedder import BATCH, open_embedder
+from pocketlm.export.gguf import export_gguf
+from pocketlm.models.starters import starter_encoder
+from pocketlm.tasks.template import CHATML
 
 TEXTS = ["play music", "", "Set an alarm for 7 in the morning, please!", "ü 😀", "milk and bread at noon " * 60]
 
@@ -77,12 +80,31 @@ def test_other_ways_to_pool_are_refused(encoder: Path, tmp_path: Path) -> None:
         open_embedder(str(folder))
 
 
+def test_a_gguf_file_gives_the_vectors_of_its_folder(tiny_llama: Path, tmp_path: Path) -> None:
+    file = tmp_path / "tiny.gguf"
+    export_gguf(tiny_llama, file, precision="f32", chat_template=CHATML.jinja, stop_token=CHATML.stop)
+    embedder = open_embedder(str(file), threads=1)
+    vectors = embedder.embed(TEXTS * 8)
+    assert embedder.embed([TEXTS[-1] * 20]).any()  # longer than the model reads
+    embedder.close()
+    assert vectors.shape == (len(TEXTS) * 8, 64) and vectors.dtype == np.float32
+    assert vectors == pytest.approx(open_embedder(str(tiny_llama)).embed(TEXTS * 8), abs=2e-3)
+
+
 def test_static_vectors() -> None:
     pytest.importorskip("wordllama", reason="needs pip install 'pocketlm[data]'")
     vectors = open_embedder("static").embed(["play some music", "start the song", "tax return for 2024"])
     assert vectors.shape == (3, 256) and vectors.dtype == np.float32
     assert np.linalg.norm(vectors, axis=1) == pytest.approx([1, 1, 1], abs=1e-5)
     assert vectors[0] @ vectors[1] > vectors[0] @ vectors[2]
+
+
+@pytest.mark.starter
+def test_the_starter_is_the_model_of_sentence_transformers() -> None:
+    library = pytest.importorskip("sentence_transformers", reason="needs pip install sentence-transformers")
+    texts = [text for text in TEXTS if text]
+    wanted = library.SentenceTransformer(str(starter_encoder("minilm-l6")), device="cpu").encode(texts)
+    assert open_embedder("starter:minilm-l6").embed(texts) == pytest.approx(wanted, abs=1e-5)
 
 
 @pytest.mark.parametrize(("uri", "wrong"), [("nowhere", "no encoder's folder"), ("starter:nothing", "minilm-l6")])

@@ -12,10 +12,12 @@ from typing import Any
 import pytest
 
 from pocketlm.core.errors import EnvironmentLacks, InputError
+from pocketlm.core.files import sha256_value
 from pocketlm.models import starters
 
 CONTENT = b"GGUF weights"
 NAME = "smollm2-135m"
+ENCODER = "minilm-l6"
 
 
 @pytest.fixture
@@ -79,6 +81,42 @@ def test_no_network_says_what_to_do(index: dict[str, Any]) -> None:
 def test_unknown_starter_names_the_known_ones() -> None:
     with pytest.raises(InputError, match=NAME):
         starters.starter_file("gpt5")
+
+
+def test_an_encoder_is_kept_as_a_folder(index: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    files = {"config.json": b"{}", "1_Pooling/config.json": b"[]", "model.safetensors": CONTENT}
+    digest = sha256_value({name: hashlib.sha256(content).hexdigest() for name, content in files.items()})
+    starter = dataclasses.replace(starters.STARTERS[ENCODER], sha256=digest)
+    monkeypatch.setitem(starters.STARTERS, ENCODER, starter)
+
+    def deliver(more: str = "") -> None:
+        with zipfile.ZipFile(tmp_path / "folder.whl", "w") as wheel:
+            wheel.writestr("elsewhere.py", b"")
+            for name, content in files.items():
+                wheel.writestr(starter.member + name, content)
+            if more:
+                wheel.writestr(starter.member + more, b"?")
+        index["wheel"] = (tmp_path / "folder.whl").read_bytes()
+
+    for more in ("more.json", "../../outside"):
+        deliver(more)
+        with pytest.raises(EnvironmentLacks, match="damaged"):
+            starters.starter_encoder(ENCODER)
+        assert kept(tmp_path) == []
+    deliver()
+    folder = starters.starter_encoder(ENCODER)
+    assert {file.relative_to(folder).as_posix() for file in folder.rglob("*.*")} == set(files)
+    assert starters.starter_encoder(ENCODER) == folder
+    assert index["calls"] == 3
+    (folder / "model.safetensors").write_bytes(b"")
+    assert (starters.starter_encoder(ENCODER) / "model.safetensors").read_bytes() == CONTENT
+
+
+def test_writers_and_encoders_are_told_apart() -> None:
+    with pytest.raises(InputError, match=f"there are {NAME}"):
+        starters.starter_file(ENCODER)
+    with pytest.raises(InputError, match=f"turns texts into vectors .*there are {ENCODER}"):
+        starters.starter_encoder(NAME)
 
 
 @pytest.mark.starter

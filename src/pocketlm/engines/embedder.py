@@ -27,9 +27,13 @@ class Embedder(Protocol):
         """Vectors (texts, width) in float32, each of length 1; all zeros for a text of which nothing is known."""
         ...
 
+    def close(self) -> None:
+        """Give memory and threads back."""
+        ...
 
-def open_embedder(uri: str) -> Embedder:
-    """Open what `uri` names: `static`, `starter:minilm-l6`, or a folder with the weights of an encoder.
+
+def open_embedder(uri: str, *, threads: int | None = None) -> Embedder:
+    """Open what `uri` names: `static`, `starter:minilm-l6`, `hf:NAME`, a folder with an encoder's weights, or a GGUF file.
 
     Raises:
         InputError: nothing there, or a kind we do not know. EnvironmentLacks: a package or a download is missing.
@@ -38,10 +42,18 @@ def open_embedder(uri: str) -> Embedder:
         from pocketlm.models.static import StaticEmbedder
 
         return StaticEmbedder()
+    if uri.endswith(".gguf"):
+        from pocketlm.engines.llamacpp_embedder import LlamaCppEmbedder
+
+        return LlamaCppEmbedder(Path(uri), threads=threads)
     if uri.startswith("starter:"):
         from pocketlm.models.starters import starter_encoder
 
         return EncoderEmbedder(starter_encoder(uri.partition(":")[2]), uri)
+    if uri.startswith("hf:"):
+        from pocketlm.models.load import resolve_base
+
+        return EncoderEmbedder(resolve_base(uri), uri)
     if not (Path(uri) / "config.json").is_file():
         raise InputError(
             f"{uri}: no encoder's folder (no config.json); write static, starter:minilm-l6 or such a folder"
@@ -84,6 +96,10 @@ class EncoderEmbedder:
             for rows in _batches([len(tokens) for tokens in ids]):
                 vectors[rows] = self._means([ids[i] for i in rows])
         return vectors
+
+    def close(self) -> None:
+        """Drop the weights."""
+        del self._model
 
     def _means(self, ids: list[list[int]]) -> Any:
         """The mean state of each row's tokens, of length 1 (rows, width)."""

@@ -30,6 +30,7 @@ class ServerSettings:
         context: tokens of prompt and answer together.
         key: what every request must show; the server listens on loopback, and no other program may use it.
         exact: attention cache in float32, fused attention off.
+        pooling: "mean", "cls" or "last" of a text's tokens becomes its vector; empty: the file writes text.
     """
 
     path: str
@@ -37,6 +38,7 @@ class ServerSettings:
     context: int
     exact: bool
     key: str
+    pooling: str
 
 
 class LlamaCppServer:
@@ -46,7 +48,7 @@ class LlamaCppServer:
         EnvironmentLacks: xllamacpp is not installed. InputError: llama.cpp cannot load the file.
     """
 
-    def __init__(self, path: Path, threads: int, context: int, exact: bool) -> None:
+    def __init__(self, path: Path, threads: int, context: int, exact: bool, pooling: str = "") -> None:
         if find_spec("xllamacpp") is None:
             raise EnvironmentLacks("llama.cpp is not installed; run: pip install xllamacpp")
         self._path = path
@@ -57,7 +59,8 @@ class LlamaCppServer:
         )  # fmt: skip
         # a session of its own, so that Ctrl-C reaches us and not the server
         assert self._process.stdin and self._process.stdout
-        self._process.stdin.write(json.dumps(asdict(ServerSettings(str(path), threads, context, exact, self._key))))
+        settings = ServerSettings(str(path), threads, context, exact, self._key, pooling)
+        self._process.stdin.write(json.dumps(asdict(settings)))
         self._process.stdin.write("\n")
         self._process.stdin.flush()
         started = json.loads(self._process.stdout.readline() or "{}")
@@ -138,6 +141,10 @@ def _start(settings: ServerSettings) -> Any:
     if settings.exact:
         params.cache_type_k = params.cache_type_v = xllamacpp.ggml_type.GGML_TYPE_F32
         params.flash_attn_type = xllamacpp.llama_flash_attn_type.LLAMA_FLASH_ATTN_TYPE_DISABLED
+    if settings.pooling:
+        params.embedding = True
+        params.pooling_type = getattr(xllamacpp.llama_pooling_type, f"LLAMA_POOLING_TYPE_{settings.pooling.upper()}")
+        params.n_batch = params.n_ubatch = settings.context  # an encoder must see the whole text at once
     return xllamacpp.Server(params)
 
 

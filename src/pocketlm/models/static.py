@@ -29,6 +29,9 @@ class StaticEmbedder:
         vectors = self._model.embed(list(texts), norm=False)
         return vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-9)
 
+    def close(self) -> None:
+        """Nothing to give back: the vectors are shared."""
+
     def encode(self, inputs: Sequence[Any], **_: Any) -> Any:
         """The same, as semhash calls it."""
         return self.embed(inputs)

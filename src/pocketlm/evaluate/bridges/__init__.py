@@ -33,19 +33,19 @@ def run_bridge(engine_uri: str, data: str, *, limit: int | None, threads: int | 
         InputError: no such bridge, task or file. EnvironmentLacks: the library is not installed.
     """
     bridge, _, what = data.partition(":")
-    tasks = [what] if Path(what).exists() else [name.strip() for name in what.split(",") if name.strip()]
-    if bridge not in BRIDGES or not tasks:
+    if bridge not in BRIDGES or not what.strip():
         raise InputError(f"{data}: write lm-eval:TASK or mteb:TASK, a name of that library's tasks, a file or a folder")
+    tasks = [what] if Path(what).exists() else [name.strip() for name in what.split(",")]
     result = (_harness if bridge == "lm-eval" else _mteb)(engine_uri, tasks, limit, threads)
     return {"engine": engine_uri, **result}, table(result)
 
 
 def table(result: dict[str, Any]) -> str:
-    """The main metrics as text, one a line."""
+    """The metrics that count as text, one a line."""
     lines = [f"{'task':<32}{'metric':<28}{'value':>9}"]
     for task, metrics in result["metrics"].items():
-        # MTEB gives a hundred numbers a task and names the one that counts
-        shown = {"main_score": metrics["main_score"]} if "main_score" in metrics else metrics
+        main = result.get("main", {}).get(task)  # MTEB gives a hundred numbers a task and names the one that counts
+        shown = {main: metrics[main]} if main in metrics else metrics
         lines += [f"{task[:31]:<32}{metric[:27]:<28}{value:>9.4f}" for metric, value in shown.items()]
     return "\n".join([*lines, f"{result['samples']} samples"])
 
@@ -65,4 +65,8 @@ def _mteb(uri: str, tasks: list[str], limit: int | None, threads: int | None) ->
     need("mteb", "eval mteb:", "bench")
     from pocketlm.evaluate.bridges.mteb_tasks import run_mteb
 
-    return run_mteb(open_embedder(uri), tasks, limit)
+    embedder = open_embedder(uri, threads=threads)
+    try:
+        return run_mteb(embedder, tasks, limit)
+    finally:
+        embedder.close()

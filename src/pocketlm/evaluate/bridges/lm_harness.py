@@ -7,7 +7,9 @@ and standard errors stay the harness's own, so that figures compare with those i
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from importlib.metadata import version
 from itertools import islice
 from pathlib import Path
@@ -20,13 +22,13 @@ from lm_eval.tasks import TaskManager
 from lm_eval.utils import get_rolling_token_windows, make_disjoint_window
 
 from pocketlm.core.errors import InputError
+from pocketlm.core.progress import progress
 from pocketlm.engines.base import Engine, Ids
 from pocketlm.tasks.template import TEMPLATES, Message
 
 MAX_TOKENS = 256  # of an answer, where a task does not say: the harness's own default
 
 Request = Any  # lm_eval.api.instance.Instance, of which we read `args`
-Pair = tuple[list[int], list[int]]  # token ids of a context and of its continuation
 
 
 class EngineLM(TemplateLM):  # type: ignore[misc]
@@ -83,7 +85,9 @@ class EngineLM(TemplateLM):  # type: ignore[misc]
         answers = [""] * len(asked)
         for most in sorted({most for _, most, _ in asked}):  # an engine takes one limit for a batch
             rows = [i for i, row in enumerate(asked) if row[1] == most]
-            found = self._engine.generate([self._fitted(asked[i][0], most) for i in rows], max_tokens=most)
+            prompts = [self._fitted(asked[i][0], most) for i in rows]
+            with progress("Answering", len(rows)) as update:
+                found = self._engine.generate(prompts, max_tokens=most, tick=update)
             for i, answer in zip(rows, found, strict=True):
                 answers[i] = _cut(answer.text, asked[i][2])
         return answers
@@ -92,7 +96,9 @@ class EngineLM(TemplateLM):  # type: ignore[misc]
         self, requests: Sequence[tuple[Any, list[int], list[int]]], disable_tqdm: bool = False, **_: Any
     ) -> list[tuple[float, bool]]:
         """(natural-log probability of the continuation, whether it is the greedy answer) of each request."""
-        found = self._engine.odds([self._shortened(*request[1:]) for request in requests], top=1)
+        pairs = [self._shortened(context, continuation) for _, context, continuation in requests]
+        with progress("Scoring", len(pairs)) as update:
+            found = self._engine.odds(pairs, top=1, tick=update)
         return [(sum(one.logprob for one in odds), all(one.top[0][0] == one.id for one in odds)) for odds in found]
 
     def _shortened(self, context: list[int], continuation: list[int]) -> tuple[Ids, Ids]:
@@ -138,19 +144,16 @@ def run_harness(
         InputError: no such task, its data cannot be loaded, or it asks for what an engine does not do.
     """
     names, folders = _named(tasks)
-    try:
-        # reading what the harness brings takes seconds, and is not needed where every task is a file
-        manager = TaskManager(include_path=folders, include_defaults=len(folders) < len(tasks))
+    # reading what the harness brings takes seconds, and is not needed where every task is a file
+    manager = TaskManager(include_path=folders, include_defaults=not all(Path(task).exists() for task in tasks))
+    for name in names:
+        if name not in manager.task_index and not Path(name).is_file():
+            raise InputError(f"lm-eval:{name}: no task of the harness, no file and no folder of that name")
+    model = EngineLM(engine)
+    with _told(tasks):
         found = simple_evaluate(
-            EngineLM(engine),
-            tasks=names,
-            limit=limit,
-            task_manager=manager,
-            log_samples=False,
-            apply_chat_template=chat,
+            model, tasks=names, task_manager=manager, limit=limit, apply_chat_template=chat, log_samples=False
         )
-    except (KeyError, ValueError, OSError) as error:
-        raise InputError(f"lm-eval:{','.join(map(str, tasks))}: {_first_line(error)}") from error
     return {
         "metrics": {task: dict(_metrics(scores)) for task, scores in found["results"].items()},
         "versions": {"lm_eval": version("lm_eval"), **found["versions"]},
@@ -159,25 +162,31 @@ def run_harness(
 
 
 def _named(tasks: Sequence[str | Path]) -> tuple[list[str], list[str]]:
-    """Names of tasks, and the folders in which those that are files are found."""
+    """What the harness is asked for (names and files), and the folders whose tasks it must know."""
     names, folders = [], []
-    for task in tasks:
-        path = Path(task)
-        if not path.exists():
-            names.append(str(task))
+    for task in map(str, tasks):
+        if not Path(task).is_dir():
+            names.append(task)
             continue
-        folder = path if path.is_dir() else path.parent
-        index = TaskManager(include_path=str(folder), include_defaults=False)
-        found = index.all_subtasks if path.is_dir() else _names_of(path, index.task_index)
+        found = TaskManager(include_path=task, include_defaults=False).all_subtasks
         if not found:
-            raise InputError(f"{path}: names no task; give a .yaml file with a key `task`, or a folder of such")
+            raise InputError(f"{task}: the folder holds no task; a task is a .yaml file with a key `task`")
         names += found
-        folders.append(str(folder))
+        folders.append(task)
     return names, folders
 
 
-def _names_of(file: Path, index: dict[str, Any]) -> list[str]:
-    return [name for name, entry in index.items() if entry.yaml_path and file.samefile(entry.yaml_path)]
+@contextmanager
+def _told(tasks: Sequence[str | Path]) -> Iterator[None]:
+    """Turn what goes wrong with a task's file or data into a sentence."""
+    try:
+        yield
+    except (KeyError, ValueError, OSError) as error:
+        why = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        raise InputError(
+            f"lm-eval:{','.join(map(str, tasks))}: cannot be run ({why}); check the task's file and data, or the network "
+            "where the harness fetches them"
+        ) from error
 
 
 def _read(wishes: dict[str, Any]) -> tuple[int, list[str]]:
@@ -197,12 +206,8 @@ def _cut(text: str, stops: Sequence[str]) -> str:
 
 
 def _metrics(scores: dict[str, Any]) -> Iterator[tuple[str, float]]:
-    """`acc,none` -> `acc`; names and standard errors that could not be had are left out."""
+    """`acc,none` -> `acc`; names, and standard errors that could not be had, are left out."""
     for key, value in scores.items():
         metric, _, chosen = key.partition(",")
-        if isinstance(value, (int, float)) and metric != "alias":
+        if isinstance(value, (int, float)) and math.isfinite(value) and metric != "sample_len":
             yield (metric if chosen in ("none", "") else f"{metric},{chosen}"), float(value)
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).strip().splitlines() or [type(error).__name__])[0]

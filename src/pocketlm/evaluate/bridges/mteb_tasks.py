@@ -6,6 +6,7 @@ it runs tasks made of local files: a retrieval folder in BEIR's layout, and pair
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from importlib.metadata import version
@@ -20,6 +21,7 @@ from mteb.abstasks.sts import AbsTaskSTS
 from mteb.abstasks.task_metadata import TaskMetadata
 from mteb.models.model_meta import ModelMeta
 
+from pocketlm.core import progress
 from pocketlm.core.errors import InputError
 from pocketlm.data.sources import read_items
 from pocketlm.engines.embedder import Embedder, Vectors
@@ -53,14 +55,27 @@ class EmbedderModel:
         return (torch.as_tensor(embeddings1) * torch.as_tensor(embeddings2)).sum(-1)
 
 
-class LocalRetrieval(AbsTaskRetrieval):  # type: ignore[misc]
-    """A folder with corpus.jsonl and queries.jsonl (`_id`, `text`, the corpus also `title`) and qrels/test.tsv
-    (`query-id`, `corpus-id`, `score`), as BEIR has it (Thakur et al., 2021). `limit`: the first so many queries."""
+class LocalTask:
+    """What tasks of local files have in common. `limit`: the first so many queries or pairs."""
 
-    def __init__(self, folder: Path, limit: int | None = None) -> None:
-        self.metadata = _metadata(folder, "Retrieval", "ndcg_at_10")
-        self._folder, self._limit = folder, limit
+    kind = main_score = ""
+
+    def __init__(self, path: Path, limit: int | None = None) -> None:
+        self.metadata = _metadata(path, self.kind, self.main_score)
+        self._path, self._limit = path, limit
         super().__init__()
+
+    def unload_data(self) -> None:
+        """Forget the rows. MTEB's own method also forgets an object's metadata, and these have no other."""
+        self.dataset: Any = None
+        self.data_loaded = False
+
+
+class LocalRetrieval(LocalTask, AbsTaskRetrieval):  # type: ignore[misc]
+    """A folder with corpus.jsonl and queries.jsonl (`_id`, `text`, the corpus also `title`) and qrels/test.tsv
+    (`query-id`, `corpus-id`, `score`), as BEIR has it (Thakur et al., 2021)."""
+
+    kind, main_score = "Retrieval", "ndcg_at_10"
 
     def load_data(self, num_proc: int | None = None, **_: Any) -> None:
         """Read the files.
@@ -68,9 +83,9 @@ class LocalRetrieval(AbsTaskRetrieval):  # type: ignore[misc]
         Raises:
             InputError: one is missing, a row lacks a key, or the qrels name what is not there.
         """
-        corpus = {row["_id"]: row for _, row in _rows(self._folder / "corpus.jsonl", "_id", "text")}
-        queries = {row["_id"]: row["text"] for _, row in _rows(self._folder / "queries.jsonl", "_id", "text")}
-        relevant = _relevant(_qrels(self._folder), queries, corpus)
+        corpus = {str(row["_id"]): row for _, row in _rows(self._path / "corpus.jsonl", "_id", "text")}
+        queries = {str(row["_id"]): row["text"] for _, row in _rows(self._path / "queries.jsonl", "_id", "text")}
+        relevant = _relevant(_qrels(self._path), queries, corpus)
         if self._limit:
             relevant = dict(list(relevant.items())[: self._limit])
         self.dataset = {
@@ -88,13 +103,10 @@ class LocalRetrieval(AbsTaskRetrieval):  # type: ignore[misc]
         self.data_loaded = True
 
 
-class LocalSTS(AbsTaskSTS):  # type: ignore[misc]
-    """A JSONL file of {"a": sentence, "b": sentence, "score": how alike}. `limit`: the first so many pairs."""
+class LocalSTS(LocalTask, AbsTaskSTS):  # type: ignore[misc]
+    """A JSONL file of {"a": sentence, "b": sentence, "score": how alike}."""
 
-    def __init__(self, file: Path, limit: int | None = None) -> None:
-        self.metadata = _metadata(file, "STS", "cosine_spearman")
-        self._file, self._limit = file, limit
-        super().__init__()
+    kind, main_score = "STS", "cosine_spearman"
 
     def load_data(self, num_proc: int | None = None, **_: Any) -> None:
         """Read the file.
@@ -104,12 +116,12 @@ class LocalSTS(AbsTaskSTS):  # type: ignore[misc]
         """
         rows = [
             {"sentence1": row["a"], "sentence2": row["b"], "score": _number(where, row["score"])}
-            for where, row in _rows(self._file, "a", "b", "score")
+            for where, row in _rows(self._path, "a", "b", "score")
         ][: self._limit]
         scores = [row["score"] for row in rows]
         self.min_score, self.max_score = min(scores), max(scores)
         if self.min_score == self.max_score:
-            raise InputError(f"{self._file}: all scores are {self.max_score}; a correlation needs different ones")
+            raise InputError(f"{self._path}: all scores are {self.max_score}; a correlation needs different ones")
         self.dataset = {"default": {SPLIT: Dataset.from_list(rows)}}
         self.data_loaded = True
 
@@ -123,23 +135,27 @@ def run_mteb(embedder: Embedder, tasks: Sequence[str | Path | Any], limit: int |
         limit: at most so many queries or pairs of each local task.
 
     Returns:
-        {"metrics": {task: {metric: value}}, "versions": {"mteb"}, "samples": texts embedded}.
+        {"metrics": {task: {metric: value}}, "main": {task: the metric that counts}, "versions": {"mteb"}, "samples": texts
+        embedded}.
 
     Raises:
         InputError: no such task or file, or its data cannot be loaded.
     """
     model = EmbedderModel(embedder)
     metrics: dict[str, dict[str, float]] = {}
+    main: dict[str, str] = {}
     for task in [_task(task, limit) for task in tasks]:
         try:
-            found = mteb.evaluate(model, task, cache=None, co2_tracker=False)
+            found = mteb.evaluate(model, task, cache=None, co2_tracker=False, show_progress_bar=not progress.quiet)
         except OSError as error:  # the hub's client and the datasets library raise kinds of it
             raise InputError(
                 f"mteb:{task.metadata.name}: its data cannot be loaded ({error}); is the network there?"
             ) from error
         for result in found.task_results:
-            metrics |= _metrics(result)
-    return {"metrics": metrics, "versions": {"mteb": version("mteb")}, "samples": model.texts}
+            numbers = _metrics(result)
+            metrics |= numbers
+            main |= dict.fromkeys(numbers, task.metadata.main_score)
+    return {"metrics": metrics, "main": main, "versions": {"mteb": version("mteb")}, "samples": model.texts}
 
 
 def _task(task: str | Path | Any, limit: int | None) -> Any:
@@ -175,7 +191,9 @@ def _metrics(result: Any) -> dict[str, dict[str, float]]:
     """Numbers by task; where it has several splits or subsets (languages), by each of these."""
     found = {
         (result.task_name, split, scores["hf_subset"]): {
-            name: float(value) for name, value in scores.items() if isinstance(value, (int, float))
+            name: float(value)
+            for name, value in scores.items()
+            if isinstance(value, (int, float)) and math.isfinite(value)  # JSON has no others
         }
         for split, subsets in result.scores.items()
         for scores in subsets
@@ -194,6 +212,8 @@ def _relevant(
             if id not in known:
                 raise InputError(f'{where}: names "{id}", which is not in {name}')
         relevant.setdefault(query, {})[document] = int(_number(where, row["score"]))
+    if not relevant:
+        raise InputError(f"{file}: holds no row; each one names a query, a document and how relevant it is")
     return relevant
 
 
