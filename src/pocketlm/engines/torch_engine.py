@@ -56,6 +56,7 @@ class TorchEngine:
         self.begin: int = self._stop if begin is None else begin
         self.context = int(getattr(self.model.config.get_text_config(), "max_position_embeddings", CONTEXT))
         self._vocabulary: Any = None
+        self._compiled: tuple[str, Any] | None = None  # the last grammar and its matcher
 
     def tokenize(self, text: str) -> list[int]:
         """Token ids; special tokens recognised, nothing added."""
@@ -170,11 +171,13 @@ class TorchEngine:
             self._vocabulary = from_tokenizer(
                 self.tokenizer, n_vocab=self.model.config.vocab_size, eos_token=self._stop
             )
-        lark = llguidance.LLMatcher.grammar_from_lark(any_to_lark(grammar))
-        matcher = llguidance.LLMatcher(self._vocabulary, lark)
-        if matcher.get_error():
-            raise InputError(f"the grammar cannot be read: {matcher.get_error()}")
-        return matcher
+        if self._compiled is None or self._compiled[0] != grammar:  # often all rows have the same
+            lark = llguidance.LLMatcher.grammar_from_lark(any_to_lark(grammar))
+            matcher = llguidance.LLMatcher(self._vocabulary, lark)
+            if matcher.get_error():
+                raise InputError(f"the grammar cannot be read: {matcher.get_error()}")
+            self._compiled = (grammar, matcher)
+        return self._compiled[1].deep_copy()
 
     def close(self) -> None:
         """Drop the weights."""
