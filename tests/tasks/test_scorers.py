@@ -248,3 +248,15 @@ def test_rows_are_told_by_their_layout(file: str, text: str, task: str, tmp_path
     found, rows = load_rows(tmp_path / file)
     assert found.name == task
     assert rows
+
+
+def test_tags_of_rows_are_slices(tmp_path: Path) -> None:
+    rows = {
+        "call": {"text": "go", "calls": [], "tags": ["night"], "tools": [{"name": "g"}]},
+        "classify": {"text": "go", "label": "a", "tags": ["night"]},
+        "extract": {"text": "go", "entities": [], "tags": ["night"]},
+    }
+    for name, value in rows.items():
+        (tmp_path / f"{name}.jsonl").write_text(json.dumps(value) + "\n")
+        task, (found,) = load_rows(tmp_path / f"{name}.jsonl")
+        assert "tag night" in task.groups(found), name

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from pocketlm.evaluate.report import Report
 
 BRIDGES = ("lm-eval:", "mteb:")
+SHOWN = 3  # wrong rows
 
 
 def evaluate(
@@ -29,6 +30,7 @@ def evaluate(
     train: Annotated[Path | None, typer.Option(help="Training rows, to look for leaks and for the baselines; default: the run's.")] = None,
     baselines: Annotated[bool, typer.Option(help="Score a constant, a majority and a rule beside it.")] = True,
     alike: Annotated[str, typer.Option(help="Embedder that free answers are compared with their references by: static, starter:minilm-l6; none for none.")] = "static",
+    teacher: Annotated[str, typer.Option(help="Engine whose free answers these are to be like; the share that is over 0.85 is told.")] = "",
     latency: Annotated[bool, typer.Option(help="Measure first token, whole answers, memory, energy.")] = False,
     threads: Annotated[int | None, typer.Option(help="Threads to answer with.", min=1)] = None,
     gate: Annotated[str, typer.Option(help='Conditions, such as "exact>=0.95, p95_ms<=200, no_worse_than=runs/old"; exit code 3 where one fails.')] = "",
@@ -56,6 +58,9 @@ def evaluate(
     agree(engine, scoring, yes, budget)
     reports: dict[str, Report] = scoring.baselines(known) if baselines else {}
     report = scoring.report(engine)
+    if teacher:
+        agree(teacher, scoring, yes, budget)
+        report = scoring.beside_teacher(report, teacher)
     if latency:
         report = _with_latency(report, scoring, engine)
     reports[_short(engine)] = report
@@ -110,6 +115,8 @@ def _write_page(path: Path, engine: str, data: str | None, reports: dict[str, Re
 
 
 def _text(reports: dict[str, Report], report: Report, checked: Any) -> str:
+    from pocketlm.evaluate.report import worst_rows
+
     kind = report.kinds[report.main]
     parts = [f"{len(report.rows)} rows, task {report.task}\n{score_table(reports)}"]
     parts += [f"note: {note}" for note in report.notes]
@@ -123,6 +130,8 @@ def _text(reports: dict[str, Report], report: Report, checked: Any) -> str:
         parts.append(f"{report.main} by slice, the weakest first:\n" + "\n".join(slices))
     if report.errors:
         parts.append("Errors:\n" + "\n".join(f"  {count:>3} x {what}" for what, count in report.errors))
+    if worst := worst_rows(report)[:SHOWN]:
+        parts.append("Rows that fall short, the worst first:\n" + "\n".join(map(_told, worst)))
     if report.latency:
         from pocketlm.evaluate.latency import Latency
         from pocketlm.evaluate.latency_page import latency_text
@@ -131,3 +140,13 @@ def _text(reports: dict[str, Report], report: Report, checked: Any) -> str:
     if checked:
         parts.append("Gate:\n" + gates.told(checked))
     return "\n\n".join(parts)
+
+
+def _told(row: Any) -> str:
+    """A wrong row in a few lines."""
+    from pocketlm.evaluate.html import written
+
+    cut = [" ".join(text.split())[:110] for text in (row.text, written(row.expected), row.answer, "; ".join(row.why))]
+    return f"  {cut[0]}\n    expected {cut[1]}\n    got      {cut[2] or '(nothing)'}" + (
+        f"\n    {cut[3]}" if cut[3] else ""
+    )

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from pocketlm.core.files import dump_compact
+from pocketlm.tasks.base import tags_of
 from pocketlm.tasks.call import Possible, parse_calls
 from pocketlm.tasks.template import Message
 from pocketlm.tasks.tools import Call
@@ -41,13 +42,14 @@ class Turn:
 
 @dataclass(frozen=True)
 class Parsed:
-    """What one row says. `tools` is its own tool list, still raw; `later_turns` were left out; `possible`: see CallRow."""
+    """What one row says. `tools` is its own tool list, still raw; `later_turns` were left out; `possible`, `tags`: see CallRow."""
 
     messages: tuple[Message, ...]
     calls: tuple[Call, ...]
     tools: Any = None
     later_turns: int = 0
     possible: tuple[Possible, ...] = ()
+    tags: tuple[str, ...] = ()
 
 
 def detect_format(row: Any) -> str | None:
@@ -86,14 +88,16 @@ def known_formats() -> str:
 def _native(row: Mapping[str, Any]) -> Parsed:
     calls, possible = read_calls(_field(row, "calls")), tuple(row.get("possible") or ())
     if "messages" not in row:
-        return Parsed((Message("user", _text(row, "text")),), calls, row.get("tools"), possible=possible)
+        return Parsed(
+            (Message("user", _text(row, "text")),), calls, row.get("tools"), possible=possible, tags=tags_of(row)
+        )
     turns = openai_turns(row["messages"])
     check_order(turns)
     if turns[-1].role != "user":
         raise BadRow(f'the last of "messages" must be of the user, got {turns[-1].role}')
     if any(turn.calls or turn.role == "tool" for turn in turns):
         raise BadRow('"messages" already holds calls; give either "calls" or a whole dialogue, not both')
-    return Parsed(_as_messages(turns), calls, row.get("tools"), possible=possible)
+    return Parsed(_as_messages(turns), calls, row.get("tools"), possible=possible, tags=tags_of(row))
 
 
 def _messages(row: Mapping[str, Any]) -> Parsed:

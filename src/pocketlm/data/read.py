@@ -117,7 +117,7 @@ class _Reader:
                 self.problems.append(f"{file}:{line}: {error}")
 
     def _take(self, parsed: Parsed, format_name: str, where: str) -> None:
-        row = CallRow(parsed.messages, parsed.calls, where, parsed.possible)
+        row = CallRow(parsed.messages, parsed.calls, where, parsed.possible, parsed.tags)
         self.rows.append(row)
         self.own_tools.add(parsed.tools, row)
         if parsed.later_turns:

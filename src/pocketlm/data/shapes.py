@@ -123,6 +123,11 @@ def _any(row: Mapping[str, Any], names: Iterable[str]) -> str | None:
     return next((name for name in names if name in row), None)
 
 
+def _tags(row: Mapping[str, Any]) -> Row:
+    """Tags stay with a row: scores are sliced by them."""
+    return {"tags": row["tags"]} if row.get("tags") else {}
+
+
 def _text(row: Mapping[str, Any], *names: str) -> str:
     """The text under the first of these names that the row has."""
     name = _any(row, names) or names[0]
@@ -144,6 +149,8 @@ def _calls(format_name: str) -> Callable[[Row, Path], Iterator[Row]]:
         out["calls"] = calls
         if parsed.possible:
             out["possible"] = list(parsed.possible)
+        if parsed.tags:
+            out["tags"] = list(parsed.tags)
         if parsed.tools not in NOTHING:
             out["tools"] = json.loads(parsed.tools) if isinstance(parsed.tools, str) else parsed.tools
         yield out
@@ -296,7 +303,11 @@ def _classify(row: Row, file: Path) -> Iterator[Row]:
     label = row[_any(row, LABEL) or "label"]
     if isinstance(label, bool) or not isinstance(label, (str, int, list)):
         raise BadRow(f"the label must be text or a list of texts, got {label!r:.60}")
-    yield {"text": _text(row, *TEXT), "label": [str(one) for one in label] if isinstance(label, list) else str(label)}
+    yield {
+        "text": _text(row, *TEXT),
+        "label": [str(one) for one in label] if isinstance(label, list) else str(label),
+        **_tags(row),
+    }
 
 
 def _conll(row: Row, file: Path) -> Iterator[Row]:
@@ -320,7 +331,7 @@ def _conll(row: Row, file: Path) -> Iterator[Row]:
 
 def _extract(row: Row, file: Path) -> Iterator[Row]:
     name = "entities" if "entities" in row else "fields"
-    yield {"text": _text(row, *TEXT), name: row[name]}
+    yield {"text": _text(row, *TEXT), name: row[name], **_tags(row)}
 
 
 def _triplet(row: Row, file: Path) -> Iterator[Row]:

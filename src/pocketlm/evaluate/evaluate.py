@@ -62,7 +62,7 @@ def evaluate(
         else:
             results = _answered(task, engine, rows, constrain, settings["max_tokens"], update)
     if alike and "similarity" in task.metrics:
-        results = _compared(results, alike)
+        results = compared_by_meaning(results, [str(row.expected) for row in results], alike, ("alike", "similarity"))
         settings["alike"] = alike
     seconds = time.perf_counter() - start
     return summarize(engine.uri, task, results, seconds, settings=settings, notes=notes)
@@ -124,17 +124,23 @@ def _constrained(
     return [answers[i] for i in range(len(rows))]
 
 
-def _compared(results: list[RowResult], embedder: str) -> list[RowResult]:
-    """The rows with how near their answers are to their references by meaning."""
+def compared_by_meaning(
+    results: Sequence[RowResult], references: Sequence[str], embedder: str, names: tuple[str, str] | tuple[str]
+) -> list[RowResult]:
+    """The rows with how near their answers are to references by meaning.
+
+    Args:
+        embedder: its name, see engines/embedder.py.
+        names: of the metric that is the share of near ones, and behind it, where wanted, of the mean likeness.
+    """
     from pocketlm.engines.embedder import open_embedder
 
-    vectors = open_embedder(embedder).embed([text for row in results for text in (row.answer, str(row.expected))])
+    vectors = open_embedder(embedder).embed([*(row.answer for row in results), *references])
     found = []
-    for row, got, want in zip(results, vectors[::2], vectors[1::2], strict=True):
+    for row, got, want in zip(results, vectors, vectors[len(results) :], strict=False):
         likeness = float(got @ want)
-        found.append(
-            replace(row, numbers=row.numbers | {"similarity": (likeness, 1.0), "alike": yes(likeness >= ALIKE)})
-        )
+        numbers = {names[0]: yes(likeness >= ALIKE)} | dict.fromkeys(names[1:], (likeness, 1.0))
+        found.append(replace(row, numbers=row.numbers | numbers))
     return found
 
 

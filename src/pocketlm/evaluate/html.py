@@ -18,7 +18,7 @@ from pocketlm.evaluate.latency import Latency
 from pocketlm.evaluate.latency_page import latency_section
 from pocketlm.evaluate.loss_plot import loss_curve
 from pocketlm.evaluate.page_plots import confidence_plots, confusion, trade_off
-from pocketlm.evaluate.report import Report, RowResult
+from pocketlm.evaluate.report import Report, RowResult, worst_rows
 
 SIDE_BY_SIDE = 3  # reports in the table by slice
 MOST_COLUMNS = 5  # metrics beside the main one in the table
@@ -255,16 +255,15 @@ def _examples(examples: Sequence[tuple[str, str]]) -> str:
 
 def _wrong_rows(name: str, report: Report) -> str:
     """Every row the model got wrong, the worst first, folded."""
-    graded = [(row, row.value(report.main)) for row in report.rows]
-    wrong = sorted(((row, value) for row, value in graded if value is not None and value < 1), key=lambda pair: pair[1])
-    if not wrong or report.kinds[report.main].lower:
+    wrong = worst_rows(report)
+    if not wrong:
         return ""
-    rows = [_wrong_row(row) for row, _ in wrong[:MOST_WRONG_ROWS]]
+    rows = [_wrong_row(row) for row in wrong[:MOST_WRONG_ROWS]]
     count = f"{len(wrong):,} of {len(report.rows):,} rows"
     if len(wrong) > MOST_WRONG_ROWS:
         count += f", the first {MOST_WRONG_ROWS:,} shown"
     table = page.table("wrong stack", page.heads("request", "expected", "got", "why"), rows)
-    partly = any(0 < value < 1 for _, value in wrong)
+    partly = any((row.value(report.main) or 0) > 0 for row in wrong)
     label = "Answers that fall short, the worst first" if partly else "Wrong answers"
     return (
         f"<section>\n<details>\n<summary>{label}, of {page.escape(name)}: {count}</summary>\n"

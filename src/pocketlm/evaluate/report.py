@@ -207,3 +207,11 @@ def _items(rows: Sequence[RowResult]) -> dict[str, dict[str, float]]:
         for name in often
         for right, got, wanted in [sums[name]]
     }
+
+
+def worst_rows(report: Report) -> list[RowResult]:
+    """Rows whose main metric is short of the best there is, the worst first; none where that is not a share."""
+    graded = [(row, row.value(report.main)) for row in report.rows]
+    short = [(row, value) for row, value in graded if value is not None and value < 1]
+    lower = report.main in report.kinds and report.kinds[report.main].lower
+    return [] if lower else [row for row, _ in sorted(short, key=lambda pair: pair[1])]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -12,12 +12,14 @@ from pocketlm.core.machine import cache_dir
 from pocketlm.core.progress import say
 from pocketlm.engines.open import open_engine
 from pocketlm.evaluate.baselines import baselines
-from pocketlm.evaluate.evaluate import evaluate
+from pocketlm.evaluate.evaluate import compared_by_meaning, evaluate
 from pocketlm.evaluate.remote import RemoteEngine, is_remote
-from pocketlm.evaluate.report import Report
+from pocketlm.evaluate.report import Report, figures
 from pocketlm.evaluate.store import cached_report, identity_of, kept_report, report_key
 from pocketlm.tasks.base import Task
 from pocketlm.tasks.template import TEMPLATES
+
+TIMED = 120  # rows whose answers are timed one by one
 
 
 @dataclass(frozen=True)
@@ -66,6 +68,19 @@ class Scoring:
         found = baselines(self.task, self.rows, train)
         return {name: evaluate(self.task, engine, self.rows, title=f"Scoring {name}") for name, engine in found.items()}
 
+    def beside_teacher(self, report: Report, teacher: str) -> Report:
+        """The report with how many of its answers mean what a teacher's do.
+
+        Raises:
+            InputError: the task's answers are no free text.
+        """
+        if "like_teacher" not in self.task.metrics:
+            raise InputError(f"--teacher {teacher}: only free answers (task instruct) are compared with a teacher's")
+        theirs = [row.answer for row in self.report(teacher, f"Asking {teacher}").rows]
+        rows = compared_by_meaning(report.rows, theirs, self.alike or "static", ("like_teacher",))
+        metrics, intervals = figures(rows, {"like_teacher": self.task.metrics["like_teacher"]})
+        return replace(report, rows=rows, metrics=report.metrics | metrics, intervals=report.intervals | intervals)
+
     def open(self, uri: str) -> Any:
         """The engine of a name, of the kind the task needs."""
         if is_remote(uri):
@@ -97,13 +112,14 @@ class Scoring:
 
 
 def prompts_for(scoring: Scoring, uri: str) -> tuple[list[str], list[str] | None]:
-    """The rows' prompts as an engine gets them, and the grammars its answers are held to."""
+    """Prompts of rows, spread over all, as an engine gets them, and the grammars its answers are held to: for timing."""
     if scoring.task.asks != "text" or is_remote(uri):
         raise InputError(f"{uri}: latency is measured of engines of this machine that write answers")
     engine = open_engine(uri, threads=scoring.threads)
     template = TEMPLATES[engine.template]
     engine.close()
-    prompts = [scoring.task.prompt(row, template) for row in scoring.rows]
+    rows = scoring.rows[:: max(1, len(scoring.rows) // TIMED)][:TIMED]
+    prompts = [scoring.task.prompt(row, template) for row in rows]
     if not scoring.constrain or scoring.task.grammar(template) is None:
         return prompts, None
-    return prompts, [str(scoring.task.grammar(template, row)) for row in scoring.rows]
+    return prompts, [str(scoring.task.grammar(template, row)) for row in rows]

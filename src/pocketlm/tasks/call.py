@@ -16,7 +16,7 @@ from typing import Any
 
 from pocketlm.core.files import dump_compact
 from pocketlm.tasks import compact, gemma
-from pocketlm.tasks.base import Metric, Score, by_length, counted, f1, micro, yes
+from pocketlm.tasks.base import Metric, Score, by_length, counted, f1, micro, tags_of, yes
 from pocketlm.tasks.grounding import Grounding
 from pocketlm.tasks.said import by_mention
 from pocketlm.tasks.template import Message, Template
@@ -44,6 +44,7 @@ class CallRow:
     calls: tuple[Call, ...]
     where: str = ""
     possible: tuple[Possible, ...] = ()
+    tags: tuple[str, ...] = ()
 
     @property
     def request(self) -> str:
@@ -60,6 +61,8 @@ class CallRow:
         out: dict[str, Any] = {"calls": [call.to_json() for call in self.calls]}
         if self.possible:
             out["possible"] = list(self.possible)
+        if self.tags:
+            out["tags"] = list(self.tags)
         if len(self.messages) == 1 and self.messages[0].role == "user":
             return {"text": self.text, **out}
         return {"messages": [{"role": m.role, "content": m.content} for m in self.messages], **out}
@@ -73,6 +76,7 @@ class CallRow:
             tuple(Call(c["name"], dict(c["arguments"])) for c in value["calls"]),
             where,
             tuple(value.get("possible", ())),
+            tags_of(value),
         )
 
 
@@ -193,9 +197,10 @@ class CallTask:
         return Score(numbers, items, [] if exact else [why or f"called {_names(calls)} instead of {_names(want)}"])
 
     def groups(self, row: CallRow) -> list[str]:
-        """The functions called, how many, and how long the request is."""
+        """The functions called, how many, how long the request is, and its tags."""
         many = "(no call)" if not row.calls else "(several calls)" if len(row.calls) > 1 else ""
-        return [*sorted({call.name for call in row.calls}), *([many] if many else []), by_length(row.text)]
+        tags = [f"tag {tag}" for tag in row.tags]
+        return [*sorted({call.name for call in row.calls}), *([many] if many else []), by_length(row.text), *tags]
 
     def spans(self, text: str, template: Template) -> dict[str, list[tuple[int, int]]]:
         """Places of the functions' names and of the arguments' values."""

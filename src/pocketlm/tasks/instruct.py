@@ -31,6 +31,7 @@ class InstructTask(TextTask):
         "words_f1": Metric("words in common with the reference, F1, articles aside (SQuAD)"),
         "similarity": Metric("cosine between the embeddings of answer and reference", percent=False),
         "alike": Metric(f"answers whose similarity to the reference is at least {ALIKE}"),
+        "like_teacher": Metric(f"answers whose similarity to the teacher's is at least {ALIKE}"),
         "supported": Metric("numbers and names in the answer that stand in the request too"),
         "copied": Metric("runs of 4 words taken from the request as they are"),
         "length": Metric("length against the reference's, in words", percent=False),
