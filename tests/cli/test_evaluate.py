@@ -191,9 +191,14 @@ def test_a_suite_keeps_its_rows_and_its_history(call: Call, run: Path, tmp_path:
         code, out, err = call("suite", "run", suite, run, *gate)
         assert code == 0, err
     assert "no difference shown" in out
+    code, _, err = call("suite", "run", suite, run, "--gate", "exact>=1.0, no_worse_than=last")
+    assert code == 3
+    assert json.loads((suite / "history.jsonl").read_text().splitlines()[-1])["passed"] is False
+    code, _, err = call("history", suite, "--metric", "exakt")
+    assert (code, "the history has exact" in err) == (1, True)
     code, out, err = call("history", suite, "--html", tmp_path / "history.html")
     assert code == 0, err
-    assert out.count(str(run)[-20:]) == 2
+    assert out.count(str(run)[-20:]) == 3
     assert "as before" in out
     with (suite / "history.jsonl").open("a") as lines:
         lines.write('{"when": "torn')
@@ -229,9 +234,15 @@ def test_a_model_behind_a_network_is_scored_and_asked_once(
         assert code == 0, err
         assert json.loads(out)["metrics"]["accuracy"] == 0.5
         asked = len(server.asked)
-        code, out, err = call("eval", engine, file, "--json", "--fresh")
-        assert code == 0, err
+        assert call("compare", engine, engine, "--data", file)[0] == 0
         assert len(server.asked) == asked
+        assert call("eval", engine, file, "--fresh")[0] == 0
+        assert len(server.asked) == asked + len(ROWS["classify"])
+    monkeypatch.setenv("OPENAI_API_KEY", "k")
+    for words in (["eval", "openai:gpt-5", file], ["compare", "openai:gpt-5", "openai:gpt-5", "--data", file]):
+        code, _, err = call(*words)
+        assert code == 1
+        assert "price" in err or "add --yes" in err
 
 
 @pytest.mark.parametrize(
@@ -239,6 +250,7 @@ def test_a_model_behind_a_network_is_scored_and_asked_once(
     [
         (["--task", "paint"], 'no task is named "paint"'),
         (["--tools-in-prompt", "some"], "choose one of"),
+        (["--gate", "accuracy>>1"], "expected a metric"),
     ],
 )
 def test_what_cannot_be_scored_is_said(

@@ -9,7 +9,7 @@ import pytest
 
 from pocketlm.core.errors import InputError
 from pocketlm.engines.base import Generation
-from pocketlm.evaluate.calibrate import Calibration, auroc, check, fit, promised, raw_chance
+from pocketlm.evaluate.calibrate import Calibration, _isotonic, auroc, check, fit, promised, raw_chance
 from pocketlm.evaluate.confidence import signals
 from pocketlm.evaluate.report import Report, RowResult, summarize
 from pocketlm.tasks.call import CallTask
@@ -74,6 +74,12 @@ def test_the_threshold_keeps_its_promise_nine_times_of_ten() -> None:
 def test_promises_need_rows() -> None:
     assert promised(np.ones(10), np.ones(10), 0.05) is None  # ten right rows do not show an error under 5 %
     assert promised(np.ones(400), np.ones(400), 0.05) == 1.0
+
+
+def test_equal_signals_get_one_chance() -> None:
+    for order in ([0.0, 0, 1, 1], [1.0, 1, 0, 0]):
+        made = _isotonic(np.zeros(4), np.array(order), "answer")
+        assert made.chance({"answer": 0.0}) == pytest.approx(0.5)
 
 
 def test_auroc_counts_pairs() -> None:

@@ -10,17 +10,19 @@ import pytest
 
 from pocketlm.core.errors import InputError
 from pocketlm.engines.base import Generation, Odds
-from pocketlm.evaluate.baselines import WordEmbedder, baselines
+from pocketlm.evaluate.baselines import Baseline, WordEmbedder, baselines
 from pocketlm.evaluate.compare import compare, compare_all
 from pocketlm.evaluate.evaluate import evaluate
-from pocketlm.evaluate.foretell import windows
+from pocketlm.evaluate.foretell import passages, windows
 from pocketlm.evaluate.leaks import leaks
-from pocketlm.evaluate.report import Report, RowResult, summarize
+from pocketlm.evaluate.report import Report, RowResult, summarize, worst_rows
 from pocketlm.tasks.base import TextRow, ask
 from pocketlm.tasks.call import Call, CallRow, CallTask
 from pocketlm.tasks.classify import ClassifyTask
 from pocketlm.tasks.complete import CompleteTask, Piece
 from pocketlm.tasks.embed import EmbedTask
+from pocketlm.tasks.extract import ExtractTask
+from pocketlm.tasks.instruct import InstructTask
 from pocketlm.tasks.template import Message
 from pocketlm.tasks.tools import ToolSet
 
@@ -134,7 +136,7 @@ def test_figures_that_are_no_share_of_rows_are_compared_by_the_bootstrap() -> No
         rows = [task.row({"text": f"{i}"}) for i in range(60)]
         pieces = [[Piece("a", -nats - 0.1 * (i % 3), ("a",))] * 5 for i in range(60)]
         results = [
-            RowResult(r.text, r.text, "", task.score_pieces(p).numbers, {}, [], [], 5, 0.0, {})
+            RowResult(r.text, r.text, "", task.score_pieces(p, 5).numbers, {}, [], [], 5, 0.0, {})
             for r, p in zip(rows, pieces, strict=True)
         ]
         return summarize("e", task, results, 1.0, settings={})
@@ -192,8 +194,44 @@ def test_embeddings_find_their_texts() -> None:
 
 def test_windows_score_every_token_once_behind_enough_others() -> None:
     ids = list(range(100))
-    found = list(windows(ids, window=30, overlap=10))
+    found = list(windows(ids, 1, window=30, overlap=10))
     assert [token for _, scored in found for token in scored] == ids[1:]
     assert all(len(context) + len(scored) <= 30 for context, scored in found)
     assert all(len(context) >= 10 for context, _ in found[1:])
-    assert list(windows([7], 30, 10)) == []
+    assert list(windows([7], 1, 30, 10)) == []
+
+
+def test_passages_are_the_text() -> None:
+    text = "a line\n" * 900 + "end"
+    assert "".join(passages(text)) == text
+    assert 3 <= len(passages(text)) <= 5
+    assert passages("") == []
+
+
+def test_a_metric_that_no_row_has_on_both_sides_shows_no_difference() -> None:
+    def one(row: int) -> Report:
+        results = [RowResult(f"{i}", "", "", {"rougeL": (1.0, 1.0)}, {}, [], [], 1, 0.0, {}) for i in range(3)]
+        results[row].numbers["supported"] = (1.0, 2.0)
+        return summarize("e", InstructTask(), results, 1.0, settings={})
+
+    found = compare(one(0), one(1), "supported")
+    assert (found.verdict, found.p) == ("no difference shown", 1.0)
+
+
+def test_rows_that_say_nothing_are_told() -> None:
+    pairs = EmbedTask.rows([({"a": "x", "b": "y", "score": 0.5}, "") for _ in range(3)])
+    with pytest.raises(InputError, match="say nothing of"):
+        evaluate(EmbedTask(), WordEmbedder(), pairs)
+
+
+def test_f1_of_rows_is_compared_row_by_row() -> None:
+    task = ExtractTask(["who"])
+    rows = [task.row({"text": f"{i}", "fields": {"who": "Ada"}}) for i in range(30)]
+
+    def answered(right: int) -> Report:
+        answers = {row.text: '{"who":"Ada"}' if i < right else "{}" for i, row in enumerate(rows)}
+        return evaluate(task, Baseline("b", lambda row: answers[row.text]), rows)
+
+    found = compare(answered(10), answered(25))
+    assert (found.metric, found.verdict, len(found.gained), found.lost) == ("f1", "better", 15, [])
+    assert len(worst_rows(answered(10))) == 20

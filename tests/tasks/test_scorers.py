@@ -92,6 +92,9 @@ POSSIBLE = [{"f": {"x": [7, 8], "unit": ["kg", ""], "where": [{"city": ["Paris",
 def test_possible_answers(arguments: dict[str, Any], exact: int) -> None:
     asked = row(Call("f", {"x": 7, "where": {"city": "Paris"}}), possible=POSSIBLE)
     assert TASK.score(asked, json.dumps({"f": arguments}), CHATML)["exact"] == exact
+    if exact:  # another right answer is right in every way
+        score = TASK.score(asked, json.dumps({"f": arguments}), CHATML)
+        assert (score["function"], score["precision"], score["recall"]) == (1, 1, 1)
     loud = json.dumps({"f": arguments}).replace("Paris", " PARIS")
     assert TASK.score(asked, loud, CHATML)["lenient"] == exact
 
@@ -130,6 +133,14 @@ def test_classify_counts_each_label_and_what_is_outside() -> None:
     assert scores[1].why == ["oos taken for play"]
     several = task.score(TextRow(ask("d"), ["play", "stop"]), "stop, play", CHATML)
     assert several["accuracy"] == 1
+
+
+def test_labels_may_hold_commas_and_dots() -> None:
+    task = ClassifyTask(["Food, drinks", "etc.", "Music"])
+    for label in task.labels:
+        assert task.score(TextRow(ask("a"), [label]), label, CHATML)["accuracy"] == 1
+        assert task.is_legal(TextRow(ask("a"), [label]), label, CHATML)
+    assert task.score(TextRow(ask("a"), ["Music"]), '"music".', CHATML)["accuracy"] == 1
 
 
 def test_macro_f1_is_the_mean_of_labels() -> None:
@@ -204,7 +215,7 @@ def test_a_text_is_scored_by_its_tokens() -> None:
         Piece(".", half, ("s", ".", "!")),  # the model would have gone on with the word: "sat" is not its word
         Piece(" Yes", half, (" No", " Yet", " Yo", " Ya", " Yes")),
     ]
-    numbers = CompleteTask().score_pieces(pieces).numbers
+    numbers = CompleteTask().score_pieces(pieces, len("The cat sat. Yes")).numbers
     assert float(CompleteTask.metrics["perplexity"].of(np.array(numbers["perplexity"]))) == pytest.approx(2)
     assert numbers["bits_per_byte"] == (pytest.approx(6), len("The cat sat. Yes"))
     assert numbers["word_at_1"] == (1, 4)

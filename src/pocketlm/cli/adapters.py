@@ -68,6 +68,7 @@ def swap(
     """Let a run answer with another adapter of the same base; with its own again: swap RUN RUN."""
     be_quiet(as_json)
     from pocketlm.core.errors import InputError
+    from pocketlm.evaluate.calibrate import KEPT as CALIBRATION
     from pocketlm.models.adapters import Adapter, write_merged
     from pocketlm.models.load import resolve_base
     from pocketlm.train.run import Run
@@ -76,4 +77,5 @@ def swap(
     if (own.base, own.template) != (other.base, other.template):
         raise InputError(f"{adapter}: was trained on another base or chat template than {run}; give one of {own.base}")
     write_merged(other, resolve_base(other.base), opened.model)
+    (opened.folder / CALIBRATION).unlink(missing_ok=True)  # it spoke of the other adapter
     output(as_json, {"run": str(run), "adapter": str(adapter)}, f"{run}: answers with the adapter of {adapter}")

@@ -56,14 +56,11 @@ def _report(engine: str, data: Path | None, split: str, run: Path) -> Any:
     """The report of an engine on rows, by default on a split of the run's data."""
     from dataclasses import replace
 
-    from pocketlm.cli.subject import Asked, find_scoring
-    from pocketlm.data.load import load_call_rows
-    from pocketlm.tasks.call import CallTask
+    from pocketlm.cli.subject import Asked, find_scoring, read
 
-    scoring = find_scoring(Asked(engine, str(data or run)))
-    if data is None and isinstance(scoring.task, CallTask):
-        scoring = replace(scoring, rows=load_call_rows(run, scoring.task.tools, split))
-    return scoring.report(engine, f"Scoring {split} rows")
+    asked = Asked(engine, str(data or run))
+    _, rows = read(asked, data or run, split)
+    return replace(find_scoring(asked), rows=rows).report(engine, f"Scoring {split} rows")
 
 
 def _text(made: Calibration, found: dict[str, dict[str, Reliability]], run: Path) -> str:

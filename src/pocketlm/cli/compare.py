@@ -9,6 +9,7 @@ import typer
 
 from pocketlm.cli import gates
 from pocketlm.cli.common import Json, be_quiet, output
+from pocketlm.cli.subject import Asked, find_scoring
 
 if TYPE_CHECKING:
     from pocketlm.evaluate.compare import Comparison
@@ -26,18 +27,20 @@ def compare(
     junit: Annotated[Path | None, typer.Option(help="Write the gate's result as a JUnit file.")] = None,
     markdown: Annotated[Path | None, typer.Option(help="Write it as a Markdown summary.")] = None,
     html: Annotated[Path | None, typer.Option(help="Write both reports side by side as a web page.")] = None,
+    budget: Annotated[float | None, typer.Option(help="The most a model behind a network may cost, in all evaluations of it together.")] = None,
+    yes: Annotated[bool, typer.Option("--yes", help="Agree to send the rows to a model behind a network.")] = False,
     as_json: Json = False,
 ) -> None:  # fmt: skip
     """Say whether B is better or worse than A, with paired statistics; exit code 3 when it is worse or a gate fails."""
     be_quiet(as_json)
-    from pocketlm.evaluate.compare import compare as paired
     from pocketlm.evaluate.compare import compare_all
 
-    first, second, scoring = _reports(a, b, data)
-    found = paired(first, second, metric)
-    every = [found, *(one for one in compare_all(first, second) if one.metric != found.metric)]
-    conditions = gate or f"no_worse_than={a}"
-    checked = gates.check(conditions, second, scoring, junit, markdown)
+    conditions = gates.parse(gate)
+    first, second, scoring = _reports(a, b, Asked(b if not b.endswith(".json") else a, data, yes=yes, budget=budget))
+    every = compare_all(first, second, metric)
+    found = every[0]
+    checked = gates.check(conditions, second, scoring, metric) if gate else gates.held(first, second, a, metric)
+    gates.write({b: (second, checked)}, b, junit, markdown)
     if html:
         from pocketlm.evaluate.html import write_report
 
@@ -47,13 +50,12 @@ def compare(
     gates.enforce(checked)
 
 
-def _reports(a: str, b: str, data: str | None) -> tuple[Report, Report, Any]:
+def _reports(a: str, b: str, asked: Asked) -> tuple[Report, Report, Any]:
     from pocketlm.cli.gates import read_report
-    from pocketlm.cli.subject import Asked, find_scoring
 
     if a.endswith(".json") and b.endswith(".json"):
         return read_report(Path(a)), read_report(Path(b)), None
-    scoring = find_scoring(Asked(b, data))
+    scoring = find_scoring(asked)
     first, second = (read_report(Path(one)) if one.endswith(".json") else scoring.report(one) for one in (a, b))
     return first, second, scoring
 

@@ -9,7 +9,8 @@ import typer
 
 from pocketlm.cli import gates
 from pocketlm.cli.common import Json, be_quiet, home_of, output, score_table
-from pocketlm.cli.subject import Asked, agree, find_scoring, training_rows
+from pocketlm.cli.subject import Asked, find_scoring, training_rows
+from pocketlm.core.errors import InputError
 
 if TYPE_CHECKING:
     from pocketlm.evaluate.report import Report
@@ -29,6 +30,7 @@ def evaluate(
     limit: Annotated[int | None, typer.Option(help="Score so many rows, drawn by chance with a fixed seed.", min=1)] = None,
     train: Annotated[Path | None, typer.Option(help="Training rows, to look for leaks and for the baselines; default: the run's.")] = None,
     baselines: Annotated[bool, typer.Option(help="Score a constant, a majority and a rule beside it.")] = True,
+    into: Annotated[str, typer.Option(help="The language to translate into, where the model must be told.")] = "",
     alike: Annotated[str, typer.Option(help="Embedder that free answers are compared with their references by: static, starter:minilm-l6; none for none.")] = "static",
     teacher: Annotated[str, typer.Option(help="Engine whose free answers these are to be like; the share that is over 0.85 is told.")] = "",
     latency: Annotated[bool, typer.Option(help="Measure first token, whole answers, memory, energy.")] = False,
@@ -39,27 +41,41 @@ def evaluate(
     save: Annotated[Path | None, typer.Option(help="Write the report, with every row, as JSON.")] = None,
     html: Annotated[Path | None, typer.Option(help="Write the report as a web page.")] = None,
     fresh: Annotated[bool, typer.Option(help="Ask again, even what was answered before.")] = False,
-    budget: Annotated[float | None, typer.Option(help="The most a model behind a network may cost.")] = None,
+    budget: Annotated[float | None, typer.Option(help="The most a model behind a network may cost, in all evaluations of it together.")] = None,
     yes: Annotated[bool, typer.Option("--yes", help="Agree to send the rows to a model behind a network.")] = False,
     as_json: Json = False,
 ) -> None:  # fmt: skip
     """Answer every row and score the answers: metrics with their 95 % intervals, slices, errors."""
     be_quiet(as_json)
     if data and data.startswith(BRIDGES):
+        if gate or junit or markdown or save or html or latency:
+            raise InputError(f"{data}: gates, files and --latency are for rows of your own; leave them out")
         from pocketlm.evaluate.bridges import run_bridge
 
         output(as_json, *run_bridge(engine, data, limit=limit, threads=threads))
         return
+    conditions = gates.parse(gate)
     asked = Asked(
-        engine, data, task, tools, tools_in_prompt, constrain, max_tokens, limit, alike, threads, budget, fresh
+        engine,
+        data,
+        task,
+        tools,
+        tools_in_prompt,
+        constrain,
+        max_tokens,
+        limit,
+        alike,
+        threads,
+        budget,
+        fresh,
+        yes,
+        into,
     )
     known = training_rows(asked, train)
     scoring = find_scoring(asked, known)
-    agree(engine, scoring, yes, budget)
     reports: dict[str, Report] = scoring.baselines(known) if baselines else {}
     report = scoring.report(engine)
     if teacher:
-        agree(teacher, scoring, yes, budget)
         report = scoring.beside_teacher(report, teacher)
     if latency:
         report = _with_latency(report, scoring, engine)
@@ -67,7 +83,8 @@ def evaluate(
     _keep(engine, scoring, report, save)
     if html:
         _write_page(html, engine, data, reports)
-    checked = gates.check(gate, report, scoring, junit, markdown) if gate else []
+    checked = gates.check(conditions, report, scoring)
+    gates.write({engine: (report, checked)}, engine, junit, markdown)
     value = {key: value for key, value in report.to_json().items() if key != "rows"}
     value["baselines"] = {name: one.metrics for name, one in reports.items() if one is not report}
     value["gate"] = gates.to_json(checked)
@@ -91,16 +108,17 @@ def _with_latency(report: Report, scoring: Any, engine: str) -> Report:
 
 
 def _keep(engine: str, scoring: Any, report: Report, save: Path | None) -> None:
-    """Write the report where it was asked for, and a line of it into the engine's history."""
-    from pocketlm.core.files import sha256_value, write_json
-    from pocketlm.evaluate.suites import HISTORY, append, entry_of
+    """Write the report where it was asked for, and a line of it into the engine's history, if it says anything new."""
+    from pocketlm.core.files import write_json
+    from pocketlm.evaluate.suites import HISTORY, append, entry_of, is_new
 
     if save:
         write_json(save, report.to_json())
     home = home_of(engine)
     if (home / "manifest.json").is_file():
-        rows = sha256_value([row.to_json() for row in scoring.rows])
-        append(home / HISTORY, entry_of(report, rows, save))
+        entry = entry_of(report, scoring.rows, save)
+        if is_new(home / HISTORY, entry):
+            append(home / HISTORY, entry)
 
 
 def _write_page(path: Path, engine: str, data: str | None, reports: dict[str, Report]) -> None:

@@ -2,39 +2,69 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pocketlm.core.errors import GateFailed, InputError
 
 if TYPE_CHECKING:
-    from pocketlm.evaluate.gate import Checked
+    from pocketlm.evaluate.gate import Checked, Condition
     from pocketlm.evaluate.report import Report
     from pocketlm.evaluate.scoring import Scoring
 
 
 def check(
-    gate: str, report: Report, scoring: Scoring | None, junit: Path | None = None, markdown: Path | None = None
+    conditions: Sequence[Condition], report: Report, scoring: Scoring | None, metric: str | None = None
 ) -> list[Checked]:
-    """Check a report against conditions, and write the files that were asked for.
+    """Check a report against conditions. `metric`: the one that no_worse_than compares, by default the main one.
 
     Raises:
-        InputError, Problems: a condition that cannot be read, or a metric nobody measured.
+        Problems: a metric nobody measured. InputError: a reference that cannot be had.
     """
-    from pocketlm.core.files import write_text
     from pocketlm.evaluate.compare import compare
-    from pocketlm.evaluate.gate import check_gate, junit_xml, markdown_summary, parse_gate
-
-    def verdict(reference: str) -> Any:
-        return compare(reference_report(reference, scoring), report)
+    from pocketlm.evaluate.gate import check_gate
 
     metrics = {**report.metrics, **_numbers(report.latency or {})}
-    checked = check_gate(parse_gate(gate), metrics, verdict)
+    return check_gate(
+        conditions, metrics, lambda reference: compare(reference_report(reference, scoring), report, metric)
+    )
+
+
+def parse(gate: str) -> list[Condition]:
+    """The conditions of --gate, none where nothing is asked."""
+    from pocketlm.evaluate.gate import parse_gate
+
+    return parse_gate(gate) if gate else []
+
+
+def held(before: Report, report: Report, name: str, metric: str | None) -> list[Checked]:
+    """Whether a report is no worse than another that is at hand under a name."""
+    from pocketlm.evaluate.compare import compare
+    from pocketlm.evaluate.gate import NO_WORSE, Condition, check_gate
+
+    condition = Condition(NO_WORSE, "=", reference=name)
+    return check_gate([condition], report.metrics, lambda _: compare(before, report, metric))
+
+
+def write(
+    found: Mapping[str, tuple[Report, list[Checked]]], title: str, junit: Path | None, markdown: Path | None
+) -> None:
+    """Write what was found of each engine for a build server and for people."""
+    from dataclasses import replace
+
+    from pocketlm.core.files import write_text
+    from pocketlm.evaluate.gate import junit_xml, markdown_summary
+
     if junit:
-        write_text(junit, junit_xml(report.engine, checked))
+        several = len(found) > 1
+        every = [
+            replace(c, found=f"{name}: {c.found}") if several else c for name, (_, some) in found.items() for c in some
+        ]
+        write_text(junit, junit_xml(title, every))
     if markdown:
-        write_text(markdown, markdown_summary(report.engine, checked, report.metrics, report.intervals))
-    return checked
+        parts = [markdown_summary(name, some, r.metrics, r.intervals) for name, (r, some) in found.items()]
+        write_text(markdown, "\n".join(parts))
 
 
 def enforce(checked: list[Checked]) -> None:

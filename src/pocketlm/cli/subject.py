@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import random
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,8 +16,6 @@ from pocketlm.core.errors import InputError
 if TYPE_CHECKING:
     from pocketlm.evaluate.calibrate import Calibration
     from pocketlm.evaluate.scoring import Scoring
-
-SEED = 0
 
 
 @dataclass(frozen=True)
@@ -37,16 +34,21 @@ class Asked:
     threads: int | None = None
     budget: float | None = None
     fresh: bool = False
+    yes: bool = False
+    into: str = ""
 
     @property
     def home(self) -> Path:
         """The folder of the engine's tools, run or bundle."""
         return home_of(self.engine)
 
-    @property
-    def is_call(self) -> bool:
-        """Whether the engine or the command says which functions there are."""
-        return self.task in (None, "call") and (self.tools is not None or (self.home / "tools.json").is_file())
+    def is_call(self, data: Path) -> bool:
+        """Whether rows are for the functions that the engine or the command says there are."""
+        from pocketlm.data.load import kind_of
+
+        if self.tools is None and not (self.home / "tools.json").is_file():
+            return False
+        return (self.task or kind_of(data)) == "call"
 
 
 def find_scoring(asked: Asked, train: Sequence[Any] = ()) -> Scoring:
@@ -57,6 +59,7 @@ def find_scoring(asked: Asked, train: Sequence[Any] = ()) -> Scoring:
     """
     from pocketlm.evaluate.leaks import leaks
     from pocketlm.evaluate.scoring import Scoring
+    from pocketlm.evaluate.suites import sampled
     from pocketlm.tasks.call import TOOLS_IN_PROMPT
 
     if asked.tools_in_prompt is not None and asked.tools_in_prompt not in TOOLS_IN_PROMPT:
@@ -65,69 +68,83 @@ def find_scoring(asked: Asked, train: Sequence[Any] = ()) -> Scoring:
         raise InputError(
             f"{asked.engine}: say which rows to score, for example `pocketlm eval {asked.engine} data/test.jsonl`"
         )
-    task, rows = _rows(asked, Path(asked.data or asked.engine), "test")
-    if asked.limit and asked.limit < len(rows):
-        rows = random.Random(SEED).sample(rows, asked.limit)
+    task, rows = read(asked, Path(asked.data or asked.engine), "test")
     alike = "" if asked.alike == "none" or task.name != "instruct" else asked.alike
     return Scoring(
-        task, rows, constrain=asked.constrain, max_tokens=asked.max_tokens, threads=asked.threads, alike=alike,
-        budget=asked.budget, fresh=asked.fresh, notes=leaks(rows, train),
+        task, sampled(rows, asked.limit), constrain=asked.constrain, max_tokens=asked.max_tokens, threads=asked.threads,
+        alike=alike, budget=asked.budget, fresh=asked.fresh, notes=leaks(rows, train), agree=_agree(asked.yes),
+        own_task=lambda uri: _own_task(uri, asked, task),
     )  # fmt: skip
 
 
-def training_rows(asked: Asked, train: Path | None) -> list[Any]:
-    """Rows the engine was trained on: those named, or its run's; none where neither is known."""
-    if train is not None:
-        return _rows(asked, train, "train")[1]
-    for folder in (asked.home, asked.home.parent.parent):  # a bundle lies in its run's exports/FORMAT
-        if (folder / "data" / "train.jsonl").is_file() and asked.is_call:
-            from pocketlm.data.dataset import Dataset
+def _own_task(uri: str, asked: Asked, task: Any) -> Any:
+    """The task another engine was made for, with its own prompt; None where it brings no functions."""
+    if task.name != "call" or uri == asked.engine or not (home_of(uri) / "tools.json").is_file():
+        return None
+    return task_for(uri, None, None)
 
-            return list(Dataset.open(folder / "data").rows("train"))
-    data = Path(asked.data) if asked.data else None
-    if data and data.is_dir() and not asked.is_call and any(file.stem.startswith("train") for file in data.iterdir()):
-        return _rows(asked, data, "train")[1]
+
+def training_rows(asked: Asked, train: Path | None) -> list[Any]:
+    """Rows the engine was trained on: those named, or its run's, or those beside the rows to score; none where unknown."""
+    from pocketlm.data.split import split_of_name
+
+    if train is not None:
+        return read(asked, train, "train")[1]
+    data = Path(asked.data or asked.engine)
+    run = asked.home.parent.parent if asked.home.parent.name == "exports" else asked.home
+    if (run / "data" / "manifest.json").is_file() and asked.is_call(data):
+        return read(asked, run, "train")[1]
+    if data.is_dir() and any(split_of_name(file.name.partition(".")[0]) == "train" for file in data.iterdir()):
+        return read(asked, data, "train")[1]
     return []
 
 
-def _rows(asked: Asked, data: Path, split: str) -> tuple[Any, list[Any]]:
+def read(asked: Asked, data: Path, split: str) -> tuple[Any, list[Any]]:
+    """The task and the rows of a split under a path, a suite included.
+
+    Raises:
+        InputError, Problems: they cannot be read.
+    """
     from pocketlm.data.load import load_call_rows, load_rows
 
     if (data / "suite.json").is_file():
-        data = data / "rows.jsonl"
-    if asked.is_call:
+        return _suite_rows(asked, data)
+    if asked.is_call(data):
         task = task_for(asked.engine, asked.tools, asked.tools_in_prompt)
         return task, load_call_rows(data, task.tools, split)
-    return load_rows(data, task=asked.task, split=split)
+    return load_rows(data, task=asked.task, split=split, into=asked.into)
 
 
-def agree(engine: str, scoring: Scoring, yes: bool, budget: float | None) -> None:
-    """Show what would leave this machine and what it may cost, and have it agreed to.
+def _suite_rows(asked: Asked, folder: Path) -> tuple[Any, list[Any]]:
+    from pocketlm.data.load import load_call_rows, load_rows
+    from pocketlm.evaluate.suites import open_suite
+    from pocketlm.tasks.embed import EmbedTask
 
-    Raises:
-        InputError: not agreed to, and nobody is there to ask.
-    """
-    from pocketlm.evaluate.remote import RemoteEngine, is_remote
-    from pocketlm.tasks.template import CHATML
+    suite = open_suite(folder)
+    if suite.task == "call":
+        own = (home_of(asked.engine) / "tools.json").is_file()
+        task = task_for(asked.engine, asked.tools or (None if own else folder / "tools.json"), asked.tools_in_prompt)
+        return task, load_call_rows(suite.rows_file, task.tools)
+    made, rows = load_rows(suite.rows_file, task=suite.task, into=asked.into)
+    return (EmbedTask(suite.pool) if suite.task == "embed" else made), rows
 
-    if not is_remote(engine):
-        return
-    remote = scoring.open(engine)
-    assert isinstance(remote, RemoteEngine)
-    if not remote.host:
-        return
-    dialogues = [scoring.task.messages(row, CHATML) for row in scoring.rows]
-    worst = remote.worst(dialogues, scoring.max_tokens or scoring.task.max_tokens)
-    cap = f", stopped before {budget:g}" if budget is not None else ""
-    typer.echo(f"{len(dialogues)} rows would leave this machine for {remote.host}; at most {worst:.2f}{cap}", err=True)
-    if yes:
-        return
-    if not sys.stdin.isatty():
-        raise InputError(
-            f"{len(dialogues)} rows would leave this machine for {remote.host}; add --yes to agree to that"
+
+def _agree(yes: bool) -> Callable[[str, int, float], None]:
+    """Shows what would leave this machine and what it may cost, and has it agreed to."""
+
+    def agree(host: str, rows: int, worst: float) -> None:
+        typer.echo(
+            f"{rows} rows would leave this machine for {host}; at most {worst:.2f} in its price list's currency",
+            err=True,
         )
-    if not typer.confirm("Send?", err=True):
-        raise typer.Abort
+        if yes:
+            return
+        if not sys.stdin.isatty():
+            raise InputError(f"{rows} rows would leave this machine for {host}; add --yes to agree to that")
+        if not typer.confirm("Send?", err=True):
+            raise typer.Abort
+
+    return agree
 
 
 def run_facts(engine: str) -> tuple[list[dict[str, float]], dict[str, str], Calibration | None]:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from pocketlm.cli import gates
-from pocketlm.cli.common import Json, be_quiet, home_of, output
+from pocketlm.cli.common import Json, be_quiet, output
+
+if TYPE_CHECKING:
+    from pocketlm.evaluate.gate import Condition
 
 app = typer.Typer(help="Save rows once and run them on every model.", no_args_is_help=True)
 
@@ -23,14 +26,14 @@ def save(
 ) -> None:  # fmt: skip
     """Save rows as a suite; they never change, so that its history compares like with like."""
     be_quiet(as_json)
-    from pocketlm.evaluate.suites import rows_to_keep, save_suite
+    from pocketlm.evaluate.suites import save_suite
 
-    found, rows, tools = rows_to_keep(data, task, limit)
-    suite = save_suite(folder, found, rows, tools, {})
+    suite = save_suite(folder, data, task, limit)
+    count = len(suite.rows_file.read_text(encoding="utf-8").splitlines())
     output(
         as_json,
-        {"suite": str(folder), "rows": len(rows), "sha256": suite.sha256},
-        f"{folder}: {len(rows)} rows of {found.name}",
+        {"suite": str(folder), "rows": count, "sha256": suite.sha256},
+        f"{folder}: {count} rows of {suite.task}",
     )
 
 
@@ -41,35 +44,48 @@ def run(
     gate: Annotated[str, typer.Option(help='Conditions, such as "exact>=0.95, no_worse_than=last"; exit code 3.')] = "",
     junit: Annotated[Path | None, typer.Option(help="Write the gate's result as a JUnit file.")] = None,
     markdown: Annotated[Path | None, typer.Option(help="Write it as a Markdown summary.")] = None,
+    budget: Annotated[float | None, typer.Option(help="The most a model behind a network may cost, in all.")] = None,
+    yes: Annotated[bool, typer.Option("--yes", help="Agree to send the rows to a model behind a network.")] = False,
     as_json: Json = False,
 ) -> None:
-    """Score engines on a suite and note it in its history; `no_worse_than=last` compares with the run before."""
+    """Score engines on a suite and note it in its history; `no_worse_than=last` compares with the last run that passed."""
     be_quiet(as_json)
     from pocketlm.cli.common import score_table
     from pocketlm.cli.subject import Asked, find_scoring
     from pocketlm.core.files import write_json
     from pocketlm.evaluate.suites import append, entry_of, open_suite, report_name
 
-    suite = open_suite(folder)
-    tools = folder / "tools.json"
-    reports, checked = {}, []
+    suite, conditions = open_suite(folder), _with_last(gates.parse(gate), folder)
+    found = {}
     for engine in engines:
-        own = Asked(engine, str(folder), suite.task, tools if tools.is_file() and not _has_tools(engine) else None)
-        scoring = find_scoring(own)
-        report = reports[engine] = scoring.report(engine)
-        if gate:
-            checked += gates.check(gate.replace("=last", f"={suite.last}"), report, scoring, junit, markdown)
-        path = suite.folder / "reports" / report_name(engine)
+        scoring = find_scoring(Asked(engine, str(folder), yes=yes, budget=budget))
+        report = scoring.report(engine)
+        checked = gates.check(conditions, report, scoring)
+        found[engine] = (report, checked)
+        passed = all(one.passed for one in checked)
+        path = suite.folder / "reports" / report_name(engine, passed)
         write_json(path, report.to_json())
-        append(suite.history, entry_of(report, suite.sha256, path))
-    value = {"reports": {name: report.metrics for name, report in reports.items()}, "gate": gates.to_json(checked)}
-    output(as_json, value, "\n".join([score_table(reports), *([gates.told(checked)] if checked else [])]))
-    gates.enforce(checked)
+        append(suite.history, entry_of(report, scoring.rows, path, passed=passed))
+    gates.write(found, str(folder), junit, markdown)
+    every = [one for _, checked in found.values() for one in checked]
+    reports = {engine: report for engine, (report, _) in found.items()}
+    value = {"reports": {name: report.metrics for name, report in reports.items()}, "gate": gates.to_json(every)}
+    output(as_json, value, "\n".join([score_table(reports), *([gates.told(every)] if every else [])]))
+    gates.enforce(every)
 
 
-def _has_tools(engine: str) -> bool:
-    home = home_of(engine)
-    return (home / "tools.json").is_file()
+def _with_last(conditions: list[Condition], folder: Path) -> list[Condition]:
+    """The conditions with "last" replaced by the last run's report that passed; left out where there is none yet."""
+    from dataclasses import replace
+
+    from pocketlm.core.progress import say
+    from pocketlm.evaluate.suites import open_suite
+
+    last = open_suite(folder).last
+    if last is None and any(one.reference == "last" for one in conditions):
+        say(f"{folder}: has no earlier run to compare with; this one becomes it")
+    kept = [one for one in conditions if one.reference != "last" or last is not None]
+    return [replace(one, reference=last or "") if one.reference == "last" else one for one in kept]
 
 
 def history(

@@ -10,7 +10,10 @@ from typing import Any
 from pocketlm.core.errors import InputError, Problems
 from pocketlm.data.dataset import Dataset
 from pocketlm.data.gather import Gathered, gather
+from pocketlm.data.importing import open_source
 from pocketlm.data.read import read_rows
+from pocketlm.data.shapes import Example
+from pocketlm.data.sources import sources
 from pocketlm.data.split import split_of_name
 from pocketlm.tasks.call import CallRow, CallTask
 from pocketlm.tasks.embed import EmbedTask
@@ -20,16 +23,28 @@ from pocketlm.tasks.tools import ToolSet
 WHOLE_TEXT = ("", ".txt", ".text", ".raw", ".tokens")
 
 
-def load_rows(path: Path, *, task: str | None = None, split: str = "test") -> tuple[Any, list[Any]]:
+def kind_of(path: Path) -> str | None:
+    """The task of what lies under a path by a first look, None where that is unclear."""
+    if _dataset(path, "test"):
+        return "call"
+    if path.is_file() and path.suffix.lower() in WHOLE_TEXT:
+        return "complete"
+    first = open_source(sources(path)[0])
+    return first.shape.task if first else None
+
+
+def load_rows(path: Path, *, task: str | None = None, split: str = "test", into: str = "") -> tuple[Any, list[Any]]:
     """The task of what lies under a path, and its rows: those of the split where files are named by splits, else all.
 
-    A call task made here has the rows' own functions in its prompt.
+    A call task made here has the rows' own functions in its prompt. `into`: the language to translate into.
 
     Raises:
-        InputError, Problems: no rows of a known layout, or rows that cannot be read.
+        InputError, Problems: no rows of a known layout or of the split, or rows that cannot be read.
     """
     if task is not None:
         task_class(task)
+    if (held := _dataset(path, split)) and task in (None, "call"):
+        return CallTask(held.tools, "full"), held.rows(split)
     if path.is_file() and path.suffix.lower() in WHOLE_TEXT and task in (None, "complete"):
         made = task_class("complete")()
         return made, [made.row({"text": path.read_text(encoding="utf-8-sig")}, str(path))]
@@ -38,40 +53,76 @@ def load_rows(path: Path, *, task: str | None = None, split: str = "test") -> tu
         raise Problems(f"{path}: cannot be scored", [f"{fault.where}: {fault.why}" for fault in found.faults])
     if found.task == "call":
         read = read_rows(path)
-        return CallTask(read.tools, "full"), _of_split(read.rows, split)
+        return CallTask(read.tools, "full"), _of_split(read.rows, split, path)
     if found.task == "preference":
         raise InputError(f"{path}: holds preferences, which are for training; name rows of another task")
-    return _made(found, path, split)
+    return _made(found, path, split, into)
 
 
-def rows_in_layout(path: Path, task: str | None = None, split: str = "test") -> tuple[Any, list[dict[str, Any]], Any]:
-    """The task, its rows as plain values in the task's own layout, and for calls the functions in the OpenAI format.
+def rows_in_layout(path: Path, task: str | None = None, split: str = "test") -> tuple[Any, list[dict[str, Any]]]:
+    """The task, and its rows as plain values in the task's own layout, to be kept.
 
     Raises:
         InputError, Problems: as `load_rows`.
     """
-    for folder in (path, path / "data"):
-        if (folder / "manifest.json").is_file() and (folder / f"{split}.jsonl").is_file():
-            held = Dataset.open(folder)
-            return CallTask(held.tools, "full"), [row.to_json() for row in held.rows(split)], held.tools.to_openai()
     made, rows = load_rows(path, task=task, split=split)
     if made.name == "call":
-        return made, [row.to_json() for row in rows], made.tools.to_openai()
+        return made, [row.to_json() for row in rows]
     if path.is_file() and path.suffix.lower() in WHOLE_TEXT:
-        return made, [{"text": row.answer} for row in rows], None
-    found = gather(path, task=task)
-    return made, [e.row for e in found.examples if e.split == split] or [e.row for e in found.examples], None
+        return made, [{"text": row.answer} for row in rows]
+    return made, [example.row for example in _chosen(gather(path, task=task).examples, split, path)]
 
 
-def _made(found: Gathered, path: Path, split: str) -> tuple[Any, list[Any]]:
-    kind = task_class(found.task)
-    chosen = [example for example in found.examples if example.split == split] or found.examples
+def load_call_rows(path: Path, tools: ToolSet, split: str = "test") -> list[CallRow]:
+    """Rows of the functions' task: the split of a run or dataset folder, or of what lies under a path.
+
+    Raises:
+        InputError, Problems: as `load_rows`.
+    """
+    held = _dataset(path, split)
+    return held.rows(split) if held else _of_split(read_rows(path, tools).rows, split, path)
+
+
+def _dataset(path: Path, split: str) -> Dataset | None:
+    """The prepared data in a dataset's or a run's folder."""
+    for folder in (path, path / "data"):
+        if (folder / "manifest.json").is_file() and (folder / f"{split}.jsonl").is_file():
+            return Dataset.open(folder)
+    return None
+
+
+def _made(found: Gathered, path: Path, split: str, into: str) -> tuple[Any, list[Any]]:
+    kind, chosen = task_class(found.task), _chosen(found.examples, split, path)
     if found.task == "embed":
-        return EmbedTask(_documents(path)), EmbedTask.rows([(example.row, example.where) for example in chosen])
-    rows = [kind.row(example.row, example.where) for example in chosen]
-    # labels and fields are those of all splits: a test set need not hold every one
-    every = [kind.row(example.row, example.where) for example in found.examples] if hasattr(kind, "of") else []
-    return (kind.of(every) if every else kind()), rows
+        rows = EmbedTask.rows([(example.row, example.where) for example in chosen])
+        return EmbedTask([*_documents(path), *(text for row in rows for text in (*row.others, *row.negatives))]), rows
+    texts = [kind.row(example.row, example.where) for example in chosen]
+    if hasattr(kind, "of"):  # labels and fields are those of all splits: a test set need not hold every one
+        return kind.of([kind.row(example.row, example.where) for example in found.examples]), texts
+    return (kind(into) if found.task == "translate" else kind()), texts
+
+
+def _chosen(examples: Sequence[Example], split: str, path: Path) -> list[Example]:
+    """The examples of a split; all where no file is named by one."""
+    named = {example.split for example in examples if split_of_name(_file_of(example.where))}
+    if named and split not in named:
+        raise InputError(f"{path}: holds no {split} rows, only {', '.join(sorted(named))}; name the file to score")
+    return [example for example in examples if example.split == split] if named else list(examples)
+
+
+def _of_split(rows: Sequence[CallRow], split: str, path: Path) -> list[CallRow]:
+    """The rows of files named by a split; all where none is."""
+    named = {split_of_name(_file_of(row.where)) for row in rows} - {None}
+    if named and split not in named and path.is_dir():
+        raise InputError(
+            f"{path}: holds no {split} rows, only {', '.join(map(str, sorted(map(str, named))))}; name the file to score"
+        )
+    return [r for r in rows if split_of_name(_file_of(r.where)) == split] if split in named else list(rows)
+
+
+def _file_of(where: str) -> str:
+    """The bare name of the file that a row stands in."""
+    return Path(where.rpartition(":")[0]).name.partition(".")[0]
 
 
 def _documents(path: Path) -> Sequence[str]:
@@ -80,21 +131,3 @@ def _documents(path: Path) -> Sequence[str]:
     if not corpus.is_file():
         return ()
     return [json.loads(line)["text"] for line in corpus.read_text(encoding="utf-8").splitlines() if line.strip()]
-
-
-def load_call_rows(path: Path, tools: ToolSet, split: str = "test") -> list[Any]:
-    """Rows of the functions' task: the split of a run or dataset folder, or all of a file.
-
-    Raises:
-        InputError, Problems: as `load_rows`.
-    """
-    for folder in (path, path / "data"):
-        if (folder / "manifest.json").is_file() and (folder / f"{split}.jsonl").is_file():
-            return list(Dataset.open(folder).rows(split))
-    return _of_split(read_rows(path, tools).rows, split)
-
-
-def _of_split(rows: Sequence[CallRow], split: str) -> list[CallRow]:
-    """The rows of files named by a split, all where none is."""
-    chosen = [row for row in rows if split_of_name(Path(row.where.rpartition(":")[0]).stem) == split]
-    return chosen or list(rows)

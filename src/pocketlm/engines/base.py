@@ -66,6 +66,7 @@ class Engine(Protocol):
 
     uri: str
     template: str  # the chat template's name, see tasks/template.py
+    opening: list[int]  # tokens the tokenizer puts in front of a text by itself, often none
     begin: int  # the token that stands before a text with nothing in front: begin of text, otherwise the end token
     context: int  # tokens of prompt and answer together
 

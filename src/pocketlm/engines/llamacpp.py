@@ -44,6 +44,7 @@ class LlamaCppEngine:
         self._vocabulary = len(header.metadata["tokenizer.ggml.tokens"])
         self._stop = int(header.metadata.get("tokenizer.ggml.eos_token_id", 0))
         self.begin = int(header.metadata.get("tokenizer.ggml.bos_token_id", self._stop))
+        self.opening = [self.begin] if header.metadata.get("tokenizer.ggml.add_bos_token") else []
         threads = threads or cores()
         self._server: LlamaCppServer | None = LlamaCppServer(Path(path), threads, self.context, exact)
 

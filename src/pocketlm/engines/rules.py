@@ -21,6 +21,7 @@ from pocketlm.tasks.template import CHATML
 class RulesEngine:
     """Answers from examples. A prompt is the bare request, without any template."""
 
+    opening: list[int] = []  # noqa: RUF012  never written to
     begin = -1  # none of its words
     context = 1 << 31  # it reads requests of any length
 

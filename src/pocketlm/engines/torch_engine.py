@@ -53,6 +53,8 @@ class TorchEngine:
         self.template = chat.name
         self._stop: int = self.tokenizer.convert_tokens_to_ids(chat.stop)
         begin = self.tokenizer.bos_token_id
+        added: list[int] = self.tokenizer("")["input_ids"]
+        self.opening = [begin] if begin in added[:1] else []
         self.begin: int = self._stop if begin is None else begin
         self.context = int(getattr(self.model.config.get_text_config(), "max_position_embeddings", CONTEXT))
         self._vocabulary: Any = None

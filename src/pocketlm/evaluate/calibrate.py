@@ -25,7 +25,7 @@ SIGNALS = ("answer", "weakest", "token", "name")
 BINS = 10
 FOLDS = 5
 STEPS = 20  # thresholds tried
-CERTAIN = 1.2816  # standard deviations that hold 90 % on one side
+RARE = 0.1
 SURE = 1 - 1e-4  # no finite number of rows shows that an answer cannot be wrong
 
 
@@ -63,7 +63,7 @@ class Calibration:
         """What an app should do with an answer: "answer", "ask" the user back, or "fall back" to something larger."""
         if self.threshold is not None and self.chance(signals) >= self.threshold:
             return "answer"
-        name = math.exp(signals.get("name", -math.inf))
+        name = math.exp(signals.get("name", signals.get("answer", -math.inf)))  # as it was fitted
         return "ask" if self.name_threshold is not None and name >= self.name_threshold else "fall back"
 
     def to_json(self) -> dict[str, Any]:
@@ -189,25 +189,29 @@ def promised(chances: Numbers, right: Numbers, max_error: float) -> float | None
 
     From the surest rows down, a twentieth of them at a time, until the error can no longer be ruled out: tested one after
     the other in a fixed order, so that the choice among many does not spoil the certainty (Angelopoulos et al. 2021, "Learn
-    then test"). A step is passed when the upper bound of its share of wrong rows is low enough (Wilson 1927, one-sided).
+    then test"). A step is passed when so few wrong rows would be rare, were the error `max_error` (exact binomial test).
+    The certainty is that of rows which the curve was not fitted on; on those it was fitted on it is a little less.
     """
     ordered, wrong = np.sort(chances)[::-1], 1 - right[np.argsort(-chances, kind="stable")]
     found = None
     for step in range(1, STEPS + 1):
         threshold = ordered[max(1, round(step * len(ordered) / STEPS)) - 1]
         covered = int((chances >= threshold).sum())
-        if _upper(0, covered) > max_error:
+        if _at_most(0, covered, max_error) > RARE:
             continue  # so few that not even faultless ones would show it
-        if _upper(float(wrong[:covered].sum()), covered) > max_error:
+        if _at_most(int(wrong[:covered].sum()), covered, max_error) > RARE:
             break
         found = float(threshold)
     return found
 
 
-def _upper(wrong: float, rows: int) -> float:
-    share, z = wrong / rows, CERTAIN
-    spread = z * math.sqrt(share * (1 - share) / rows + z * z / (4 * rows * rows))
-    return (share + z * z / (2 * rows) + spread) / (1 + z * z / rows)
+def _at_most(wrong: int, rows: int, error: float) -> float:
+    """The chance of at most so many wrong rows, each wrong with the chance `error` (binomial)."""
+    logs = [
+        math.lgamma(rows + 1) - math.lgamma(k + 1) - math.lgamma(rows - k + 1) + k * math.log(error) + (rows - k) * math.log1p(-error)
+        for k in range(wrong + 1)
+    ]  # fmt: skip
+    return float(np.exp(logs).sum())
 
 
 def calibration_of(engine: str) -> Calibration | None:
@@ -219,7 +223,7 @@ def calibration_of(engine: str) -> Calibration | None:
 def _right(report: Report, metric: str) -> Numbers:
     values = [row.value(metric) for row in report.rows]
     if any(value is None for value in values):
-        raise InputError(f'"{metric}" does not say of every row whether it is right; choose another with --metric')
+        raise InputError(f'"{metric}" does not say of every row whether it is right; it cannot be calibrated')
     if not any(row.signals for row in report.rows):
         raise InputError(
             f"{report.engine}: tells no probabilities of its answers; calibrate a model on torch or llama.cpp"
@@ -252,10 +256,11 @@ def _temperature(values: Numbers, right: Numbers, signal: str) -> Calibration:
 
 def _isotonic(values: Numbers, right: Numbers, signal: str) -> Calibration:
     """The rising curve nearest to the rows, by pooling neighbours that fall (Barlow et al. 1972; Zadrozny and Elkan 2002)."""
-    order = np.argsort(values, kind="stable")
+    levels, place = np.unique(values, return_inverse=True)
+    rows = np.bincount(place).astype(np.float64)
     pools: list[list[float]] = []  # sum of values, sum of rights, rows
-    for value, hit in zip(values[order], right[order], strict=True):
-        pools.append([float(value), float(hit), 1.0])
+    for value, hits, n in zip(levels, np.bincount(place, right), rows, strict=True):
+        pools.append([float(value * n), float(hits), float(n)])
         while len(pools) > 1 and pools[-2][1] / pools[-2][2] >= pools[-1][1] / pools[-1][2]:
             last = pools.pop()
             pools[-1] = [a + b for a, b in zip(pools[-1], last, strict=True)]

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any
+import math
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from pocketlm.core.errors import InputError
-from pocketlm.evaluate.report import Report, RowResult, matrix
+from pocketlm.evaluate.report import Report, matrix
 from pocketlm.evaluate.statistics import bootstrap_p, holm, mcnemar, percentiles, resampled
 from pocketlm.tasks.base import Metric
 
@@ -18,7 +18,7 @@ class Comparison:
     """How `b` differs from `a` on one metric.
 
     Attributes:
-        a, b: their figures; `difference`: b's minus a's.
+        a, b: their figures on the rows that the metric says something of in both; `difference`: b's minus a's.
         low, high: 95 % paired bootstrap interval of the difference.
         p: two-sided. Exact McNemar test on the rows that changed where rows are right or wrong, else from the bootstrap.
         test: which of the two.
@@ -64,28 +64,28 @@ def compare(a: Report, b: Report, metric: str | None = None) -> Comparison:
     if not a.rows or metric not in a.kinds or metric not in b.kinds:
         raise InputError(f'no metric is named "{metric}"; there are {", ".join(a.kinds)}')
     kind = a.kinds[metric]
-    pairs = [
-        (x, y)
-        for x, y in zip(a.rows, b.rows, strict=True)
-        if kind.items or (metric in x.numbers and metric in y.numbers)
-    ]
-    figures = [_resampled([pair[side] for pair in pairs], metric, kind, pairs) for side in (0, 1)]
-    spread = figures[1] - figures[0]
-    values = [(x.value(metric), y.value(metric)) for x, y in zip(a.rows, b.rows, strict=True)]
-    changes = [0.0 if x is None or y is None else (x - y if kind.lower else y - x) for x, y in values]
-    gained, lost = ([i for i, d in enumerate(changes) if sign * d > 0] for sign in (1, -1))
-    binary = (
-        all(value in (0, 1, None) for pair in values for value in pair) and len(a.rows[0].numbers.get(metric, ())) == 2
+    numbers = [(x.numbers.get(metric), y.numbers.get(metric)) for x, y in zip(a.rows, b.rows, strict=True)]
+    places = [i for i, (x, y) in enumerate(numbers) if kind.items or (x and y)]
+    sides = [matrix([report.rows[i] for i in places], metric, kind) for report in (a, b)]
+    figures = [float(kind.of(side if kind.by_rows else side.sum(0))) if len(side) else math.nan for side in sides]
+    spread = (
+        np.subtract(*(resampled(side, kind.of, by_rows=kind.by_rows) for side in reversed(sides)))
+        if places
+        else np.zeros(0)
     )
+    changes = {i: change for i in places if (change := _change(kind, *numbers[i]))}
+    gained, lost = ([i for i, d in changes.items() if sign * d > 0] for sign in (1, -1))
+    yes_or_no = bool(places) and all(pair in ((0, 1), (1, 1)) for i in places for pair in numbers[i])
+    low, high = percentiles(spread)
     return Comparison(
         metric=metric,
-        a=a.metrics[metric],
-        b=b.metrics[metric],
-        difference=b.metrics[metric] - a.metrics[metric],
-        low=percentiles(spread)[0],
-        high=percentiles(spread)[1],
-        p=mcnemar(len(gained), len(lost)) if binary else bootstrap_p(spread),
-        test="McNemar, exact" if binary else "paired bootstrap",
+        a=figures[0],
+        b=figures[1],
+        difference=figures[1] - figures[0],
+        low=low,
+        high=high,
+        p=mcnemar(len(gained), len(lost)) if yes_or_no else bootstrap_p(spread),
+        test="McNemar, exact" if yes_or_no else "paired bootstrap",
         gained=gained,
         lost=lost,
         same=sum(x.answer == y.answer for x, y in zip(a.rows, b.rows, strict=True)) / len(a.rows),
@@ -93,16 +93,18 @@ def compare(a: Report, b: Report, metric: str | None = None) -> Comparison:
     )
 
 
-def compare_all(a: Report, b: Report) -> list[Comparison]:
-    """On every metric both have; the p-values of all but the main one are corrected for being several (Holm)."""
-    main, *others = (compare(a, b, metric) for metric in a.kinds if metric in b.kinds)
+def compare_all(a: Report, b: Report, metric: str | None = None) -> list[Comparison]:
+    """On every metric both have, the one that decides first; the p-values of the others are corrected for being several (Holm)."""
+    first = metric or a.main
+    main, *others = (compare(a, b, one) for one in [first, *(m for m in a.kinds if m in b.kinds and m != first)])
     corrected = holm([other.p for other in others])
-    return [main, *(Comparison(**{**vars(o), "p": p}) for o, p in zip(others, corrected, strict=True))]
+    return [main, *(replace(other, p=p) for other, p in zip(others, corrected, strict=True))]
 
 
-def _resampled(rows: list[RowResult], metric: str, kind: Metric, pairs: list[Any]) -> Any:
-    """The figure on resampled rows; the same samples for both sides of a pair."""
-    numbers = matrix(rows, metric, kind)
-    if len(numbers) != len(pairs):
-        numbers = np.zeros((len(pairs), 3))
-    return resampled(numbers, kind.of, by_rows=kind.by_rows)
+def _change(kind: Metric, before: tuple[float, ...] | None, after: tuple[float, ...] | None) -> float:
+    """How much better a row's own figure became; 0 where a single row has none."""
+    if kind.by_rows or not before or not after:
+        return 0.0
+    values = [float(kind.of(np.array(numbers, dtype=np.float64))) for numbers in (before, after)]
+    change = values[0] - values[1] if kind.lower else values[1] - values[0]
+    return change if math.isfinite(change) else 0.0

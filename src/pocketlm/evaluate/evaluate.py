@@ -65,7 +65,12 @@ def evaluate(
         results = compared_by_meaning(results, [str(row.expected) for row in results], alike, ("alike", "similarity"))
         settings["alike"] = alike
     seconds = time.perf_counter() - start
-    return summarize(engine.uri, task, results, seconds, settings=settings, notes=notes)
+    report = summarize(engine.uri, task, results, seconds, settings=settings, notes=notes)
+    if report.main not in report.metrics:
+        raise InputError(
+            f"{engine.uri}: the {len(rows)} rows say nothing of {task.main}; name more rows, that differ from each other"
+        )
+    return report
 
 
 def _ignore(advance: int = 1) -> None:
@@ -135,7 +140,9 @@ def compared_by_meaning(
     """
     from pocketlm.engines.embedder import open_embedder
 
-    vectors = open_embedder(embedder).embed([*(row.answer for row in results), *references])
+    opened = open_embedder(embedder)
+    vectors = opened.embed([*(row.answer for row in results), *references])
+    opened.close()
     found = []
     for row, got, want in zip(results, vectors, vectors[len(results) :], strict=False):
         likeness = float(got @ want)

@@ -1,9 +1,9 @@
-"""Score plain text by the odds of its own tokens, window by window. Each window is a row of the report."""
+"""Score plain text by the odds of its own tokens. Each passage of a text is a row of the report, the same for every tokenizer."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import cache
 from typing import Any
 
@@ -11,15 +11,27 @@ from pocketlm.engines.base import Engine, Ids, Odds, Tick
 from pocketlm.evaluate.report import RowResult
 from pocketlm.tasks.complete import CompleteTask, Piece
 
-WINDOW, OVERLAP = 1024, 256  # tokens the model sees at once, and those of them that it has scored before
-AT_ONCE = 32  # windows between two steps of the bar
+WINDOW = 1024  # tokens the model sees at once; a quarter of them it has scored before
+PASSAGE = 2000  # characters from which a passage ends with its line
+AT_ONCE = 32  # windows scored between two looks at the clock
 SHOWN = 200
 
 
-def windows(ids: Ids, window: int = WINDOW, overlap: int = OVERLAP) -> Iterator[tuple[Ids, Ids]]:
-    """A text's tokens as (context, tokens to score): every token but the first is scored once, and after the first window
+def passages(text: str) -> list[str]:
+    """A text cut at ends of lines; together they are the text."""
+    found, passage = [], ""
+    for line in text.splitlines(keepends=True):
+        passage += line
+        if len(passage) >= PASSAGE:
+            found.append(passage)
+            passage = ""
+    return [*found, passage] if passage else found
+
+
+def windows(ids: Ids, first: int, window: int, overlap: int) -> Iterator[tuple[Ids, Ids]]:
+    """A text's tokens as (context, tokens to score): every token from `first` on is scored once, and after the first window
     behind at least `overlap` others."""
-    start, done = 0, 1
+    start, done = 0, first
     while done < len(ids):
         end = min(start + window, len(ids))
         yield ids[start:done], ids[done:end]
@@ -27,36 +39,49 @@ def windows(ids: Ids, window: int = WINDOW, overlap: int = OVERLAP) -> Iterator[
 
 
 def foretold(task: CompleteTask, engine: Engine, rows: Sequence[Any], tick: Tick) -> list[RowResult]:
-    """The result of every window of every row."""
-    pairs: list[tuple[Ids, Ids]] = []
-    owners: list[Any] = []
-    for row in rows:
-        own = list(windows(engine.tokenize(row.answer)))
-        pairs += own
-        owners += [row] * len(own)
-        tick(0 if own else 1)
+    """The result of every passage of every row; the first token of a text is scored only behind an opening token."""
     text_of = cache(lambda token: engine.decode([token]))
-    last = {id(owner): i for i, owner in enumerate(owners)}  # a row is done with its last window
     results = []
-    for first in range(0, len(pairs), AT_ONCE):
-        start, some = time.perf_counter(), pairs[first : first + AT_ONCE]
-        found = engine.odds(some, top=task.top)
-        each = (time.perf_counter() - start) / len(some)
-        for i, odds in enumerate(found, first):
-            results.append(_result(task, owners[i], odds, text_of, each))
-            tick(int(last[id(owners[i])] == i))
+    for row in rows:
+        results += _of_text(task, engine, row, text_of)
+        tick(1)
     return results
 
 
-def _result(task: CompleteTask, row: Any, odds: Sequence[Odds], text_of: Any, seconds: float) -> RowResult:
+def _of_text(task: CompleteTask, engine: Engine, row: Any, text_of: Callable[[int], str]) -> list[RowResult]:
+    parts = passages(row.answer)
+    tokens = [engine.tokenize(part) for part in parts]
+    ids = [*engine.opening, *(token for own in tokens for token in own)]
+    first = max(1, len(engine.opening))
+    start = time.perf_counter()
+    found = list(_all_odds(task, engine, ids, first))
+    each = (time.perf_counter() - start) / max(1, len(found))
+    odds, results = iter(found), []
+    for number, (part, own) in enumerate(zip(parts, tokens, strict=True)):
+        unscored = 1 if number == 0 and not engine.opening else 0
+        scored = [next(odds) for _ in own[unscored:]]
+        if scored:
+            results.append(_result(task, row, part, scored, text_of, each * len(own)))
+    return results
+
+
+def _all_odds(task: CompleteTask, engine: Engine, ids: Ids, first: int) -> Iterator[Odds]:
+    window = min(WINDOW, engine.context)
+    pairs = list(windows(ids, first, window, window // 4))
+    for at in range(0, len(pairs), AT_ONCE):
+        for odds in engine.odds(pairs[at : at + AT_ONCE], top=task.top):
+            yield from odds
+
+
+def _result(
+    task: CompleteTask, row: Any, text: str, odds: Sequence[Odds], text_of: Callable[[int], str], seconds: float
+) -> RowResult:
     pieces = [Piece(text_of(one.id), one.logprob, tuple(text_of(token) for token, _ in one.top)) for one in odds]
-    score = task.score_pieces(pieces)
-    text = "".join(piece.text for piece in pieces)
     return RowResult(
         text=text[:SHOWN],
         expected=text[:SHOWN],
         answer="",
-        numbers=score.numbers,
+        numbers=task.score_pieces(pieces, len(text.encode())).numbers,
         items={},
         why=[],
         groups=[f"tag {tag}" for tag in row.tags],

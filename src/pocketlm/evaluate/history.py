@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from pocketlm.core import page
+from pocketlm.core.errors import InputError
 from pocketlm.evaluate.plots import BOTTOM, HEIGHT, LEFT, RIGHT, TOP, WIDTH, Axis, grid, line, picture
 from pocketlm.evaluate.suites import Entry
 from pocketlm.tasks.base import Metric
@@ -12,7 +13,12 @@ from pocketlm.tasks.registry import task_class
 
 
 def history_text(entries: Sequence[Entry], metric: str | None) -> str:
-    """One line an evaluation, the oldest first."""
+    """One line an evaluation, the oldest first.
+
+    Raises:
+        InputError: no entry has the metric.
+    """
+    check_metric(entries, metric)
     lines = [f"{'when':<18}{'engine':<32}{'metric':<12}{'value':>9}  {'95 % interval':<18}{'rows':>6}"]
     for entry, change in zip(entries, changes(entries, metric), strict=True):
         name, kind = _metric(entry, metric)
@@ -27,8 +33,15 @@ def history_text(entries: Sequence[Entry], metric: str | None) -> str:
     return "\n".join(lines)
 
 
+def check_metric(entries: Sequence[Entry], metric: str | None) -> None:
+    """Raise InputError where no entry has a metric that was asked for."""
+    known = dict.fromkeys(name for entry in entries for name in entry.metrics)
+    if metric is not None and metric not in known:
+        raise InputError(f"--metric {metric}: the history has {', '.join(known)}")
+
+
 def changes(entries: Sequence[Entry], metric: str | None) -> list[str]:
-    """For each entry how it stands to the one before on the same rows: "lower", "higher" only where the intervals part."""
+    """For each entry how it stands to the one before on the same rows: "better" or "worse" only where the intervals part."""
     last: dict[tuple[str, str], Entry] = {}
     found = []
     for entry in entries:
@@ -50,12 +63,17 @@ def _change(before: Entry, entry: Entry, name: str, kind: Metric) -> str:
 
 
 def history_page(title: str, entries: Sequence[Entry], metric: str | None) -> str:
-    """One picture for each set of rows, one curve in it for each metric followed."""
+    """One picture for each set of rows.
+
+    Raises:
+        InputError: no entry has the metric.
+    """
+    check_metric(entries, metric)
     groups: dict[tuple[str, str], list[Entry]] = {}
     for entry in entries:
         groups.setdefault((entry.task, entry.rows_sha256), []).append(entry)
     parts = [_picture(group, metric) for group in groups.values()]
-    latest = entries[-1]
+    latest = next(entry for entry in reversed(entries) if _metric(entry, metric)[0] in entry.metrics)
     name, kind = _metric(latest, metric)
     said = f"{len(entries)} evaluations; the last, of {page.escape(latest.engine)}: {kind.show(latest.metrics[name])} {page.escape(name)}."
     return page.page(f"History of {title}", said, parts)

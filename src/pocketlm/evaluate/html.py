@@ -263,7 +263,7 @@ def _wrong_rows(name: str, report: Report) -> str:
     if len(wrong) > MOST_WRONG_ROWS:
         count += f", the first {MOST_WRONG_ROWS:,} shown"
     table = page.table("wrong stack", page.heads("request", "expected", "got", "why"), rows)
-    partly = any((row.value(report.main) or 0) > 0 for row in wrong)
+    partly = any((row.figure(report.main, report.kinds[report.main]) or 0) > 0 for row in wrong)
     label = "Answers that fall short, the worst first" if partly else "Wrong answers"
     return (
         f"<section>\n<details>\n<summary>{label}, of {page.escape(name)}: {count}</summary>\n"

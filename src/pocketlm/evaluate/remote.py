@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from datetime import datetime, timezone
 from pathlib import Path
 
 from pocketlm.core.errors import EnvironmentLacks, GateFailed
@@ -32,11 +33,13 @@ class RemoteEngine:
 
     template = CHATML.name  # calls are asked for, and read, in its format
 
-    def __init__(self, uri: str, ledger: Path, *, budget: float | None = None, rules: Rules | None = None) -> None:
-        """`ledger`: the file that answers are kept in; `budget`: the most that may be spent, in all runs together."""
+    def __init__(self, uri: str, ledger: Path, *, budget: float | None = None, fresh: bool = False) -> None:
+        """`ledger`: the file that answers are kept in; `budget`: the most that may be spent, in all runs together; `fresh`:
+        ask again what was answered before."""
         self.uri = uri
         self.host = "" if is_loopback(host_of(uri)) else host_of(uri)
-        self._ledger_path, self._budget, self._rules = ledger, budget, rules or Rules()
+        self._ledger_path, self._budget = ledger, budget
+        self._about = f"eval {datetime.now(timezone.utc).isoformat()}" if fresh else "eval"
 
     def worst(self, dialogues: Sequence[Sequence[Message]], max_tokens: int) -> float:
         """No evaluation of these dialogues costs more.
@@ -53,11 +56,11 @@ class RemoteEngine:
         Raises:
             InputError, EnvironmentLacks: it does not answer. GateFailed: the budget is spent. What came is kept.
         """
-        asks = [Ask(self.uri, tuple(messages), max_tokens, 0.0, 0, "eval") for messages in dialogues]
+        asks = [Ask(self.uri, tuple(messages), max_tokens, 0.0, 0, self._about) for messages in dialogues]
         ledger, teacher, done = Ledger(self._ledger_path), open_teacher(self.uri), Asked()
         try:
             money = Budget(self._budget, ledger.spent)
-            ask_all(asks, {self.uri: teacher}, {self.uri: self._price()}, ledger, money, self._rules, done)
+            ask_all(asks, {self.uri: teacher}, {self.uri: self._price()}, ledger, money, Rules(), done)
         finally:
             teacher.close()
             ledger.close()

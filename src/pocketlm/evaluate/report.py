@@ -45,6 +45,13 @@ class RowResult:
         numbers = self.numbers.get(metric, ())
         return numbers[0] / numbers[1] if len(numbers) == 2 and numbers[1] else None
 
+    def figure(self, metric: str, kind: Metric) -> float | None:
+        """A metric of any kind of this row alone, None where one row has none."""
+        if metric not in self.numbers or kind.by_rows:
+            return None
+        value = float(kind.of(np.array(self.numbers[metric], dtype=np.float64)))
+        return value if math.isfinite(value) else None
+
 
 @dataclass(frozen=True)
 class Report:
@@ -211,7 +218,10 @@ def _items(rows: Sequence[RowResult]) -> dict[str, dict[str, float]]:
 
 def worst_rows(report: Report) -> list[RowResult]:
     """Rows whose main metric is short of the best there is, the worst first; none where that is not a share."""
-    graded = [(row, row.value(report.main)) for row in report.rows]
-    short = [(row, value) for row, value in graded if value is not None and value < 1]
-    lower = report.main in report.kinds and report.kinds[report.main].lower
-    return [] if lower else [row for row, _ in sorted(short, key=lambda pair: pair[1])]
+    kind = report.kinds.get(report.main)
+    if kind is None or kind.lower:
+        return []
+    graded = [(row, row.figure(report.main, kind)) for row in report.rows]
+    best = 1.0 if kind.percent else 100.0
+    short = [(row, value) for row, value in graded if value is not None and value < best]
+    return [row for row, _ in sorted(short, key=lambda pair: pair[1])]

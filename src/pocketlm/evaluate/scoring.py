@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -17,9 +17,21 @@ from pocketlm.evaluate.remote import RemoteEngine, is_remote
 from pocketlm.evaluate.report import Report, figures
 from pocketlm.evaluate.store import cached_report, identity_of, kept_report, report_key
 from pocketlm.tasks.base import Task
-from pocketlm.tasks.template import TEMPLATES
+from pocketlm.tasks.template import CHATML, TEMPLATES
 
 TIMED = 120  # rows whose answers are timed one by one
+
+
+Agree = Callable[[str, int, float], None]  # host, rows, the most they may cost
+
+
+def refuse(host: str, rows: int, worst: float) -> None:
+    """Rows stay here unless somebody agrees."""
+    raise InputError(f"{rows} rows would leave this machine for {host}; agree to that first")
+
+
+def no_task(uri: str) -> None:
+    """No engine has a task of its own."""
 
 
 @dataclass(frozen=True)
@@ -31,6 +43,8 @@ class Scoring:
         budget: the most that models behind a network may cost.
         fresh: ask again even where the answers are known.
         notes: what a reader of every report must know.
+        agree: is asked before rows leave this machine, and raises where they must not.
+        own_task: the task an engine was made for, None where it has none of its own: each engine is asked in its own way.
     """
 
     task: Task
@@ -42,6 +56,8 @@ class Scoring:
     budget: float | None = None
     fresh: bool = False
     notes: Sequence[str] = field(default=())
+    agree: Agree = refuse
+    own_task: Callable[[str], Task | None] = no_task
 
     def report(self, uri: str, title: str = "") -> Report:
         """The report of an engine, from where it is kept if the same was asked before.
@@ -49,24 +65,25 @@ class Scoring:
         Raises:
             InputError: the engine cannot be opened, or cannot do the task.
         """
-        settings = {
-            "constrain": self.constrain,
-            "max_tokens": self.max_tokens,
-            "alike": self.alike,
-            "notes": list(self.notes),
-        }
-        key = report_key(identity_of(uri), self.task, self.rows, engine=uri, **settings)
+        task = self.own_task(uri) or self.task
+        alike = identity_of(self.alike) if self.alike else ""
+        settings = {"constrain": self.constrain, "max_tokens": self.max_tokens, "alike": alike}
+        key = report_key(identity_of(uri), task, self.rows, engine=uri, **settings)
         path = kept_report(key)
         if self.fresh:
             path.unlink(missing_ok=True)
         elif path.is_file():
             say(f"{uri}: scored before, taken from {path}")
-        return cached_report(path, key, lambda: self._ask(uri, title))
+        report = cached_report(path, key, lambda: self._ask(uri, task, title))
+        return replace(report, notes=[*report.notes, *self.notes])
 
     def baselines(self, train: Sequence[Any]) -> dict[str, Report]:
         """Reports of what needs no model."""
         found = baselines(self.task, self.rows, train)
-        return {name: evaluate(self.task, engine, self.rows, title=f"Scoring {name}") for name, engine in found.items()}
+        return {
+            name: evaluate(self.task, engine, self.rows, title=f"Scoring {name}", alike=self.alike)
+            for name, engine in found.items()
+        }
 
     def beside_teacher(self, report: Report, teacher: str) -> Report:
         """The report with how many of its answers mean what a teacher's do.
@@ -88,11 +105,11 @@ class Scoring:
                 raise InputError(
                     f"{uri}: a model behind a network tells no odds and no vectors; the task is {self.task.name}"
                 )
-            return RemoteEngine(uri, self.ledger(uri), budget=self.budget)
+            return RemoteEngine(uri, self.ledger(uri), budget=self.budget, fresh=self.fresh)
         if self.task.asks == "vectors":
             from pocketlm.engines.embedder import open_embedder
 
-            return open_embedder(uri)
+            return open_embedder(uri, threads=self.threads)
         return open_engine(uri, threads=self.threads)
 
     @staticmethod
@@ -100,12 +117,15 @@ class Scoring:
         """Where answers of a model behind a network are kept."""
         return cache_dir() / "answers" / ("".join(c if c.isalnum() else "-" for c in uri) + ".jsonl")
 
-    def _ask(self, uri: str, title: str) -> Report:
+    def _ask(self, uri: str, task: Task, title: str) -> Report:
         engine = self.open(uri)
+        if isinstance(engine, RemoteEngine) and engine.host:
+            dialogues = [task.messages(row, CHATML) for row in self.rows]
+            self.agree(engine.host, len(dialogues), engine.worst(dialogues, self.max_tokens or task.max_tokens))
         try:
             return evaluate(
-                self.task, engine, self.rows, constrain=self.constrain, max_tokens=self.max_tokens, title=title,
-                alike=self.alike, notes=self.notes,
+                task, engine, self.rows, constrain=self.constrain, max_tokens=self.max_tokens, title=title,
+                alike=self.alike,
             )  # fmt: skip
         finally:
             getattr(engine, "close", lambda: None)()

@@ -13,7 +13,7 @@ from pocketlm.evaluate.evaluate import Report, evaluate
 from pocketlm.models.starters import STARTERS
 from pocketlm.tasks.base import Task
 
-SCORING = 3  # rises whenever the same answers would score otherwise
+SCORING = 4  # rises whenever the same answers would score otherwise
 
 
 def scored(
@@ -74,7 +74,7 @@ def identity_of(uri: str) -> str:
     if not path.is_dir():
         return uri
     home = path / "model" if (path / "model" / "config.json").is_file() else path
-    kinds = ("*.safetensors", "*.gguf", "*.json", "*.jinja")
+    kinds = ("*.safetensors", "*.bin", "*.gguf", "*.json", "*.jinja", "*.model", "*.txt")
     files = sorted(
         file for kind in kinds for file in home.glob(kind) if file.name not in ("manifest.json", "report.json")
     )

@@ -7,6 +7,7 @@ longer needs the list at all: `tools_in_prompt: none`.
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -177,14 +178,16 @@ class CallTask:
             got, why = None, f"unreadable answer ({error})"
         calls = got or []
         valid = got is not None and not any(self.tools.check_call(call) for call in calls)
-        names = got is not None and [call.name for call in calls] == [call.name for call in want]
         exact = got is not None and _same(calls, want, row.possible)
+        names = exact or (got is not None and [call.name for call in calls] == [call.name for call in want])
         lenient = got is not None and _same(
             _loosen_calls(calls),
             _loosen_calls(want),
             [{n: _loosen_accepted(a) for n, a in one.items()} for one in row.possible],
         )
-        items = counted(_arguments(want), _arguments(calls))
+        items = counted(
+            _arguments(calls if exact else want), _arguments(calls)
+        )  # of several right answers, the one given
         numbers = {"exact": yes(exact), "lenient": yes(lenient), "function": yes(names), "valid": yes(valid)} | micro(
             items
         )
@@ -339,9 +342,10 @@ def _loosen(value: Any) -> Any:
         return value
     text = re.sub(r"\s+", " ", str(value)).strip().casefold()
     try:
-        return float(text.replace(",", ""))
+        number = float(text.replace(",", ""))
     except ValueError:
         return text
+    return number if math.isfinite(number) else text  # "nan" and "infinity" are words
 
 
 def _loosen_accepted(accepted: Mapping[str, Sequence[Any]]) -> dict[str, list[Any]]:

@@ -59,13 +59,13 @@ class ClassifyTask(TextTask):
 
     def is_legal(self, row: TextRow, text: str, template: Template) -> bool:
         """See `Task`."""
-        return all(label in self.labels for label in text.split(", "))
+        return text in self.labels or all(label in self.labels for label in text.split(", "))
 
     def score(self, row: TextRow, text: str, template: Template) -> Score:
         """See `Task`. White space and case around a label do not count."""
         known = {label.casefold(): label for label in self.labels}
-        said = [part.strip().strip(".\"'") for part in text.split(",")] if text.strip() else []
-        got = [known.get(part.casefold(), part) for part in said]
+        whole = known.get(text.strip().casefold())  # a label may hold a comma
+        got = [whole] if whole else [_label(part.strip(), known) for part in text.split(",") if part.strip()]
         right = Counter(got) == Counter(row.answer)
         # what is no label counts against recall only through the label that is missing, not as a class of its own
         items = counted({label: [1] for label in row.answer}, {label: [1] for label in got if label in self.labels})
@@ -79,3 +79,9 @@ class ClassifyTask(TextTask):
     def groups(self, row: TextRow) -> list[str]:
         """See `Task`."""
         return [*row.answer, *super().groups(row)]
+
+
+def _label(said: str, known: Mapping[str, str]) -> str:
+    """The label meant, marks around it aside; what was said where it is none."""
+    bare = said.strip(".\"'")
+    return known.get(said.casefold()) or known.get(bare.casefold()) or bare

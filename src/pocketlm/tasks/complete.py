@@ -10,8 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from pocketlm.tasks.base import Metric, Numbers, Score, TextRow, TextTask, tags_of, yes
-from pocketlm.tasks.template import Template
+from pocketlm.tasks.base import Metric, Numbers, Score, TextRow, TextTask, tags_of
 
 WORD = re.compile(r"[^\W\d_]+(?:['’][^\W\d_]+)?")
 OFFERED = 3  # words above a phone's keyboard
@@ -57,10 +56,9 @@ class CompleteTask(TextTask):
         """A row from `{"text"}`."""
         return TextRow((), value["text"], where, tags_of(value))
 
-    def score_pieces(self, pieces: Sequence[Piece]) -> Score:
-        """What a stretch of text earned."""
+    def score_pieces(self, pieces: Sequence[Piece], size: int) -> Score:
+        """What a stretch of text of `size` bytes earned."""
         nats = -sum(piece.logprob for piece in pieces)
-        size = len("".join(piece.text for piece in pieces).encode("utf-8", "replace"))
         words = list(_words(pieces))
         typed = sum(_keys(pieces, *word) for word in words)
         letters = sum(len(text) + 1 for text, _, _ in words)
@@ -73,10 +71,6 @@ class CompleteTask(TextTask):
                 "keys_saved": (float(letters - typed), float(letters)),
             }
         )
-
-    def score(self, row: TextRow, text: str, template: Template) -> Score:
-        """Of a continuation that was written out: the share of rows that are right to the letter."""
-        return Score({"exact": yes(text == row.answer)})
 
 
 def _words(pieces: Sequence[Piece]) -> Iterator[tuple[str, int, int]]:

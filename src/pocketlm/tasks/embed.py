@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from pocketlm.core.files import sha256_value
 from pocketlm.tasks.base import Metric, Numbers, Score, TextTask, tags_of
 
 NEAREST = 10
@@ -26,7 +27,13 @@ class EmbedRow:
 
     def to_json(self) -> dict[str, Any]:
         """Plain values."""
-        return {"text": self.text, "others": list(self.others), "score": self.score, "negatives": list(self.negatives)}
+        return {
+            "text": self.text,
+            "others": list(self.others),
+            "score": self.score,
+            "negatives": list(self.negatives),
+            "tags": list(self.tags),
+        }
 
 
 def spearman(pairs: Numbers) -> float:
@@ -62,7 +69,7 @@ class EmbedTask(TextTask):
 
     def settings(self) -> dict[str, Any]:
         """See `Task`."""
-        return {"pool": len(self.pool)}
+        return {"pool": sha256_value(self.pool)}
 
     @staticmethod
     def rows(values: Sequence[tuple[Mapping[str, Any], str]]) -> list[EmbedRow]:

@@ -78,9 +78,8 @@ def claimed(text: str) -> list[str]:
 def unsupported(text: str, source: str) -> list[str]:
     """Numbers and names of a text that its source does not hold: what was made up, or reckoned."""
     known = {*NUMBER.findall(source), *(word.casefold() for word in re.findall(r"[\w'-]+", source))}
-    return [
-        claim for claim in claimed(text) if claim not in known and _stem(claim) not in {_stem(word) for word in known}
-    ]
+    stems = {_stem(word) for word in known}
+    return [claim for claim in claimed(text) if claim not in known and _stem(claim) not in stems]
 
 
 def _stem(word: str) -> str:

@@ -26,6 +26,7 @@ from pocketlm.core.machine import describe, memory_peak
 from pocketlm.core.manifest import read_manifest, write_manifest
 from pocketlm.core.progress import say
 from pocketlm.data.augment import Augmenter
+from pocketlm.evaluate.calibrate import KEPT as CALIBRATION
 from pocketlm.models.adapters import STAMP, TEMPLATE, WEIGHTS, Adapter, write_merged, write_model
 from pocketlm.models.load import lineage, load_model, load_tokenizer, resolve_base, template_of
 from pocketlm.tasks.call import CallRow, CallTask, Grounding, learn_grounding
@@ -235,6 +236,7 @@ def _write(folder: Path, config: Config, model: Any, template: Template, tools: 
     """Fill a run's folder, all but its manifest."""
     (folder / "manifest.json").unlink(missing_ok=True)  # of an older training: it would vouch for the new weights
     (folder / LIVE).unlink(missing_ok=True)
+    (folder / CALIBRATION).unlink(missing_ok=True)  # it spoke of the older weights
     write_jsonl(folder / "metrics.jsonl", history.steps)
     _write_model(folder, config, model, template)
     write_json(folder / "config.json", config.model_dump())
