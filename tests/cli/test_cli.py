@@ -54,7 +54,7 @@ def test_help_is_quick_and_imports_no_torch() -> None:
     [
         (["nonsense"], 1, "No such command"),
         (["train", "missing"], 1, "no such file; make a project with"),
-        (["eval", "missing.gguf"], 1, "name the functions with --tools"),
+        (["eval", "missing.gguf"], 1, "say which rows to score"),
         (["run", "runs/none", "hello"], 1, "tools.json"),
         (["export", "runs/none"], 1, "not a finished run"),
         (["compare", "a.json", "b.json"], 1, "a.json: no such file"),
