@@ -62,7 +62,7 @@ def _reports(a: str, b: str, asked: Asked) -> tuple[Report, Report, Any]:
 
 def _text(every: list[Comparison], a: Report, b: Report) -> str:
     main = every[0]
-    lines = [f"{len(b.rows)} rows; B is {main.verdict} on {main.metric}"]
+    lines = [f"{len(b.rows)} rows, B beside A on {main.metric}: {main.verdict}"]
     lines.append(f"{'':<18}{'A':>9}{'B':>9}{'difference':>12}  {'95 % interval':<20}{'p':>7}  verdict")
     for one in every:
         kind = b.kinds[one.metric]

@@ -71,4 +71,6 @@ def _confidence(engine: str, task: Any, answer: Any, template: Any) -> dict[str,
     if calibration is None:
         return {}
     told = signals(answer, task.spans(answer.text, template))
-    return {"confidence": round(calibration.chance(told), 4), "decision": calibration.decide(told)}
+    found: dict[str, Any] = {"confidence": round(calibration.chance(told), 4)}
+    # without a threshold nothing was promised, so nothing is decided
+    return found if calibration.threshold is None else {**found, "decision": calibration.decide(told)}

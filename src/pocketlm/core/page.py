@@ -52,7 +52,7 @@ code { font: .86em/1.45 ui-monospace, SFMono-Regular, Menlo, Consolas, "DejaVu S
 .dot { fill-opacity: .85; } .diagonal { stroke: var(--soft); stroke-dasharray: 3 4; }
 .shades { display: block; max-width: 100%; height: auto; } .shades text { fill: var(--ink); font-size: 11px; }
 .shades .right { fill: var(--main); } .shades .confused { fill: var(--other); }
-.two { display: grid; grid-template-columns: 1fr 1fr; gap: 1rem; }
+.two .chart text { font-size: 17px; } .two { display: grid; grid-template-columns: 1fr 1fr; gap: 1rem; }
 .warn { color: var(--other); font-weight: 600; }
 .chart .halo { paint-order: stroke; stroke: var(--card); stroke-width: 4px; stroke-linejoin: round; }
 .scroll + dl, .scroll + .chart, .chart + .scroll { margin-top: 1.1rem; }

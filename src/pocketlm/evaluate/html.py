@@ -21,7 +21,7 @@ from pocketlm.evaluate.page_plots import confidence_plots, confusion, trade_off
 from pocketlm.evaluate.report import Report, RowResult, worst_rows
 
 SIDE_BY_SIDE = 3  # reports in the table by slice
-MOST_COLUMNS = 5  # metrics beside the main one in the table
+MOST_COLUMNS = 4  # metrics beside the main one in the table
 MOST_WRONG_ROWS = 500
 MOST_ITEMS = 40
 
@@ -83,7 +83,7 @@ def _headline(reports: Mapping[str, Report], checks: Sequence[tuple[str, bool, s
     if not reports or not reports[_main(reports)].metrics:
         return "No rows were scored."
     name = _main(reports)
-    main, first = reports[name], "base" if "base" in reports else next(iter(reports))
+    main, first = reports[name], _rival(reports, name)
     said = [_result(name, main)]
     if first != name and (versus := _compare(reports[first], main)):
         said.append(_versus(first, versus, main))
@@ -101,6 +101,16 @@ def _headline(reports: Mapping[str, Report], checks: Sequence[tuple[str, bool, s
             else f"All {len(checks)} export checks passed."
         )
     return " ".join(said)
+
+
+def _rival(reports: Mapping[str, Report], name: str) -> str:
+    """What the main report is compared with: the base, else the best of those before it, else itself."""
+    if "base" in reports:
+        return "base"
+    metric, kind = reports[name].main, reports[name].kinds[reports[name].main]
+    before = list(reports)[: list(reports).index(name)]
+    known = [other for other in before if metric in reports[other].metrics]
+    return max(known, key=lambda other: reports[other].metrics[metric] * (-1 if kind.lower else 1), default=name)
 
 
 def _result(name: str, report: Report) -> str:

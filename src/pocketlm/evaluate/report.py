@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
@@ -132,12 +133,17 @@ def summarize(
         intervals=intervals,
         slices=_slices(rows, main, task.metrics[main]),
         items=_items(rows),
-        errors=Counter(why for row in rows for why in row.why).most_common(MOST_ERRORS),
+        errors=Counter(_kind_of(why) for row in rows for why in row.why).most_common(MOST_ERRORS),
         seconds=round(seconds, 2),
         tokens_per_s=round(tokens / seconds, 1) if seconds else 0.0,
         rows=rows,
         notes=[*_few(rows), *notes],
     )
+
+
+def _kind_of(why: str) -> str:
+    """A difference without what is peculiar to its row."""
+    return re.sub(r" \(.*\)$", "", why)
 
 
 def figures(
