@@ -45,12 +45,6 @@ def percentiles(values: Numbers) -> tuple[float, float]:
     return float(low), float(high)
 
 
-def interval(values: Sequence[float], seed: int = 0) -> tuple[float, float]:
-    """95 % percentile bootstrap interval of a mean."""
-    column = np.asarray(values, dtype=np.float64)[:, None]
-    return percentiles(resampled(column, lambda sums: sums[..., 0] / len(column), seed=seed))
-
-
 def mcnemar(gained: int, lost: int) -> float:
     """Two-sided exact p-value that rows change in both directions equally often (McNemar 1947, binomial form)."""
     n, k = gained + lost, min(gained, lost)

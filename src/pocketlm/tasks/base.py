@@ -109,26 +109,8 @@ def micro(items: Mapping[str, tuple[float, float, float]]) -> dict[str, tuple[fl
     return {"precision": (right, got), "recall": (right, wanted), "f1": (right, got, wanted)}
 
 
-class Row(Protocol):
-    """One example of any task."""
-
-    @property
-    def text(self) -> str:
-        """What is asked, for people to read."""
-        ...
-
-    @property
-    def where(self) -> str:
-        """File and line it came from."""
-        ...
-
-    def to_json(self) -> dict[str, Any]:
-        """Plain values."""
-        ...
-
-
 class Task(Protocol):
-    """A kind of job. Each takes rows of its own kind.
+    """A kind of job. Each takes rows of its own kind, which have `text` (what is asked, to read), `where` and `to_json()`.
 
     Attributes:
         main: the metric that stands for the whole.
