@@ -138,6 +138,12 @@ def test_plain_text_is_foretold_on_both_engines_alike(call: Call, run: Path, tin
         found[engine] = json.loads(out)["metrics"]
     assert found[tiny_llama]["perplexity"] == pytest.approx(found[gguf]["perplexity"], rel=5e-3)
     assert set(found[gguf]) >= {"bits_per_byte", "word_at_1", "word_at_3", "keys_saved"}
+    code, out, err = call("eval", tiny_llama, file, "--json", "--window", 16, "--overlap", 4)
+    assert code == 0, err
+    assert json.loads(out)["settings"]["window"] == 16
+    assert json.loads(out)["metrics"]["perplexity"] != found[tiny_llama]["perplexity"]  # it sees less
+    code, _, err = call("eval", tiny_llama, file, "--window", 16, "--overlap", 16)
+    assert (code, "leaves nothing to score" in err) == (1, True)
 
 
 def test_embeddings_are_scored(call: Call, tmp_path: Path) -> None:

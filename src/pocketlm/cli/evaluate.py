@@ -31,6 +31,8 @@ def evaluate(
     train: Annotated[Path | None, typer.Option(help="Training rows, to look for leaks and for the baselines; default: the run's.")] = None,
     baselines: Annotated[bool, typer.Option(help="Score a constant, a majority and a rule beside it.")] = True,
     into: Annotated[str, typer.Option(help="The language to translate into, where the model must be told.")] = "",
+    window: Annotated[int | None, typer.Option(help="Tokens seen at once where plain text is scored; default 1024.", min=2)] = None,
+    overlap: Annotated[int | None, typer.Option(help="Those of them that were scored before; default 256.", min=0)] = None,
     alike: Annotated[str, typer.Option(help="Embedder that free answers are compared with their references by: static, starter:minilm-l6; none for none.")] = "static",
     teacher: Annotated[str, typer.Option(help="Engine whose free answers these are to be like; the share that is over 0.85 is told.")] = "",
     latency: Annotated[bool, typer.Option(help="Measure first token, whole answers, memory, energy.")] = False,
@@ -69,7 +71,7 @@ def evaluate(
         budget,
         fresh,
         yes,
-        into,
+        {"into": into, "window": window, "overlap": overlap},
     )
     known = training_rows(asked, train)
     scoring = find_scoring(asked, known)

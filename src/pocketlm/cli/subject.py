@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -35,7 +35,7 @@ class Asked:
     budget: float | None = None
     fresh: bool = False
     yes: bool = False
-    into: str = ""
+    options: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def home(self) -> Path:
@@ -112,7 +112,7 @@ def read(asked: Asked, data: Path, split: str) -> tuple[Any, list[Any]]:
     if asked.is_call(data):
         task = task_for(asked.engine, asked.tools, asked.tools_in_prompt)
         return task, load_call_rows(data, task.tools, split)
-    return load_rows(data, task=asked.task, split=split, into=asked.into)
+    return load_rows(data, task=asked.task, split=split, options=asked.options)
 
 
 def _suite_rows(asked: Asked, folder: Path) -> tuple[Any, list[Any]]:
@@ -125,7 +125,7 @@ def _suite_rows(asked: Asked, folder: Path) -> tuple[Any, list[Any]]:
         own = (home_of(asked.engine) / "tools.json").is_file()
         task = task_for(asked.engine, asked.tools or (None if own else folder / "tools.json"), asked.tools_in_prompt)
         return task, load_call_rows(suite.rows_file, task.tools)
-    made, rows = load_rows(suite.rows_file, task=suite.task, into=asked.into)
+    made, rows = load_rows(suite.rows_file, task=suite.task, options=asked.options)
     return (EmbedTask(suite.pool) if suite.task == "embed" else made), rows
 
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import inspect
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from pocketlm.data.shapes import Example
 from pocketlm.data.sources import sources
 from pocketlm.data.split import split_of_name
 from pocketlm.tasks.call import CallRow, CallTask
+from pocketlm.tasks.complete import CompleteTask
 from pocketlm.tasks.embed import EmbedTask
 from pocketlm.tasks.registry import task_class
 from pocketlm.tasks.tools import ToolSet
@@ -33,20 +35,24 @@ def kind_of(path: Path) -> str | None:
     return first.shape.task if first else None
 
 
-def load_rows(path: Path, *, task: str | None = None, split: str = "test", into: str = "") -> tuple[Any, list[Any]]:
+def load_rows(
+    path: Path, *, task: str | None = None, split: str = "test", options: Mapping[str, Any] | None = None
+) -> tuple[Any, list[Any]]:
     """The task of what lies under a path, and its rows: those of the split where files are named by splits, else all.
 
-    A call task made here has the rows' own functions in its prompt. `into`: the language to translate into.
+    A call task made here has the rows' own functions in its prompt. `options`: what else a task is made with, by its
+    name: the language `into` which is translated, the `window` and `overlap` of plain text.
 
     Raises:
         InputError, Problems: no rows of a known layout or of the split, or rows that cannot be read.
     """
+    options = options or {}
     if task is not None:
         task_class(task)
     if (held := _dataset(path, split)) and task in (None, "call"):
         return CallTask(held.tools, "full"), held.rows(split)
     if path.is_file() and path.suffix.lower() in WHOLE_TEXT and task in (None, "complete"):
-        made = task_class("complete")()
+        made = CompleteTask(**_taken(CompleteTask, options))
         return made, [made.row({"text": path.read_text(encoding="utf-8-sig")}, str(path))]
     found = gather(path, task=task)
     if found.faults:
@@ -56,7 +62,7 @@ def load_rows(path: Path, *, task: str | None = None, split: str = "test", into:
         return CallTask(read.tools, "full"), _of_split(read.rows, split, path)
     if found.task == "preference":
         raise InputError(f"{path}: holds preferences, which are for training; name rows of another task")
-    return _made(found, path, split, into)
+    return _made(found, path, split, options)
 
 
 def rows_in_layout(path: Path, task: str | None = None, split: str = "test") -> tuple[Any, list[dict[str, Any]]]:
@@ -91,7 +97,13 @@ def _dataset(path: Path, split: str) -> Dataset | None:
     return None
 
 
-def _made(found: Gathered, path: Path, split: str, into: str) -> tuple[Any, list[Any]]:
+def _taken(kind: Any, options: Mapping[str, Any]) -> dict[str, Any]:
+    """The options that a task takes."""
+    known = inspect.signature(kind).parameters
+    return {name: value for name, value in options.items() if name in known and value not in (None, "")}
+
+
+def _made(found: Gathered, path: Path, split: str, options: Mapping[str, Any]) -> tuple[Any, list[Any]]:
     kind, chosen = task_class(found.task), _chosen(found.examples, split, path)
     if found.task == "embed":
         rows = EmbedTask.rows([(example.row, example.where) for example in chosen])
@@ -99,7 +111,7 @@ def _made(found: Gathered, path: Path, split: str, into: str) -> tuple[Any, list
     texts = [kind.row(example.row, example.where) for example in chosen]
     if hasattr(kind, "of"):  # labels and fields are those of all splits: a test set need not hold every one
         return kind.of([kind.row(example.row, example.where) for example in found.examples]), texts
-    return (kind(into) if found.task == "translate" else kind()), texts
+    return kind(**_taken(kind, options)), texts
 
 
 def _chosen(examples: Sequence[Example], split: str, path: Path) -> list[Example]:

@@ -11,7 +11,6 @@ from pocketlm.engines.base import Engine, Ids, Odds, Tick
 from pocketlm.evaluate.report import RowResult
 from pocketlm.tasks.complete import CompleteTask, Piece
 
-WINDOW = 1024  # tokens the model sees at once; a quarter of them it has scored before
 PASSAGE = 2000  # characters from which a passage ends with its line
 AT_ONCE = 32  # windows scored between two looks at the clock
 SHOWN = 200
@@ -35,7 +34,7 @@ def windows(ids: Ids, first: int, window: int, overlap: int) -> Iterator[tuple[I
     while done < len(ids):
         end = min(start + window, len(ids))
         yield ids[start:done], ids[done:end]
-        start, done = end - overlap, end
+        start, done = max(0, end - max(1, overlap)), end  # something must stand in front of the next token
 
 
 def foretold(task: CompleteTask, engine: Engine, rows: Sequence[Any], tick: Tick) -> list[RowResult]:
@@ -66,8 +65,8 @@ def _of_text(task: CompleteTask, engine: Engine, row: Any, text_of: Callable[[in
 
 
 def _all_odds(task: CompleteTask, engine: Engine, ids: Ids, first: int) -> Iterator[Odds]:
-    window = min(WINDOW, engine.context)
-    pairs = list(windows(ids, first, window, window // 4))
+    window = min(task.window, engine.context)
+    pairs = list(windows(ids, first, window, min(task.overlap, window // 2)))
     for at in range(0, len(pairs), AT_ONCE):
         for odds in engine.odds(pairs[at : at + AT_ONCE], top=task.top):
             yield from odds

@@ -10,9 +10,11 @@ from typing import Any
 
 import numpy as np
 
+from pocketlm.core.errors import InputError
 from pocketlm.tasks.base import Metric, Numbers, Score, TextRow, TextTask, tags_of
 
 WORD = re.compile(r"[^\W\d_]+(?:['’][^\W\d_]+)?")
+WINDOW, OVERLAP = 1024, 256
 OFFERED = 3  # words above a phone's keyboard
 CANDIDATES = 50  # tokens at a place that such a keyboard would choose its words from
 
@@ -50,6 +52,22 @@ class CompleteTask(TextTask):
         "word_at_3": Metric("next words among the model's first three choices"),
         "keys_saved": Metric("keystrokes saved by taking one of three offered words"),
     }  # fmt: skip
+
+    def __init__(self, window: int = WINDOW, overlap: int = OVERLAP) -> None:
+        """`window`: tokens the model sees at once; `overlap`: those of them that it has scored before. Both decide the figures.
+
+        Raises:
+            InputError: the overlap leaves nothing to score.
+        """
+        if not 0 <= overlap < window:
+            raise InputError(
+                f"a window of {window} tokens with {overlap} of them scored before leaves nothing to score"
+            )
+        self.window, self.overlap = window, overlap
+
+    def settings(self) -> dict[str, Any]:
+        """See `Task`."""
+        return {"window": self.window, "overlap": self.overlap}
 
     @staticmethod
     def row(value: Mapping[str, Any], where: str = "") -> TextRow:
