@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +13,7 @@ import typer
 
 from pocketlm.cli.common import home_of, task_for
 from pocketlm.core.errors import InputError
+from pocketlm.core.progress import say
 
 if TYPE_CHECKING:
     from pocketlm.evaluate.calibrate import Calibration
@@ -69,12 +71,22 @@ def find_scoring(asked: Asked, train: Sequence[Any] = ()) -> Scoring:
             f"{asked.engine}: say which rows to score, for example `pocketlm eval {asked.engine} data/test.jsonl`"
         )
     task, rows = read(asked, Path(asked.data or asked.engine), "test")
-    alike = "" if asked.alike == "none" or task.name != "instruct" else asked.alike
+    rows = sampled(rows, asked.limit)
     return Scoring(
-        task, sampled(rows, asked.limit), constrain=asked.constrain, max_tokens=asked.max_tokens, threads=asked.threads,
-        alike=alike, budget=asked.budget, fresh=asked.fresh, notes=leaks(rows, train), agree=_agree(asked.yes),
+        task, rows, constrain=asked.constrain, max_tokens=asked.max_tokens, threads=asked.threads,
+        alike=_embedder(asked.alike, task), budget=asked.budget, fresh=asked.fresh, notes=leaks(rows, train), agree=_agree(asked.yes),
         own_task=lambda uri: _own_task(uri, asked, task),
     )  # fmt: skip
+
+
+def _embedder(asked: str, task: Any) -> str:
+    """What free answers are compared by, "" for nothing."""
+    if asked == "none" or task.name != "instruct":
+        return ""
+    if asked == "static" and find_spec("wordllama") is None:
+        say("answers are not compared by meaning: pip install 'pocketlm[data]', or name an embedder with --alike")
+        return ""
+    return asked
 
 
 def _own_task(uri: str, asked: Asked, task: Any) -> Any:
