@@ -171,8 +171,9 @@ def _runs(process: psutil.Process) -> bool:
 def test_an_interrupt_leaves_nothing_running(uri: str, tmp_path: Path) -> None:
     started = tmp_path / "started"
     code = (
-        "import sys, pathlib\n"
+        "import pathlib, signal\n"
         "from pocketlm.evaluate import latency\n"
+        "signal.signal(signal.SIGINT, signal.default_int_handler)  # a job in the background inherits that it is ignored\n"
         "follow = latency._follow\n"
         f"latency._follow = lambda i, o, j, tick: follow(i, o, j, lambda n: pathlib.Path({str(started)!r}).touch())\n"
         f"latency.measure_latency({uri!r}, {PROMPTS!r}, threads=1, max_tokens=12, repeats=100000)\n"
