@@ -163,6 +163,10 @@ def test_engines_are_compared_and_gated(call: Call, run: Path, tiny_llama: Path,
     code, out, err = call("compare", run, gguf, "--data", run, "--html", tmp_path / "both.html")
     assert code == 0, err
     assert "no difference shown" in out
+    code, out, err = call("compare", run, gguf, "--data", run, "--latency", "--html", tmp_path / "both.html", "--json")
+    assert code == 0, err
+    assert json.loads(out)["latency"][str(gguf)]["p95_ms"] > 0
+    assert "Size, quality, time" in (tmp_path / "both.html").read_text()
     good, bad, junit = tmp_path / "good.json", tmp_path / "bad.json", tmp_path / "gate.xml"
     assert call("eval", run, "--save", good)[0] == 0
     report = json.loads(good.read_text())

@@ -26,6 +26,8 @@ def compare(
     gate: Annotated[str, typer.Option(help='Conditions on B, such as "exact>=0.95"; without it, B must not be worse than A.')] = "",
     junit: Annotated[Path | None, typer.Option(help="Write the gate's result as a JUnit file.")] = None,
     markdown: Annotated[Path | None, typer.Option(help="Write it as a Markdown summary.")] = None,
+    latency: Annotated[bool, typer.Option(help="Measure what answers of both engines cost; the page then shows quality against size and time.")] = False,
+    threads: Annotated[int | None, typer.Option(help="Threads to answer with.", min=1)] = None,
     html: Annotated[Path | None, typer.Option(help="Write both reports side by side as a web page.")] = None,
     budget: Annotated[float | None, typer.Option(help="The most a model behind a network may cost, in all evaluations of it together.")] = None,
     yes: Annotated[bool, typer.Option("--yes", help="Agree to send the rows to a model behind a network.")] = False,
@@ -36,7 +38,9 @@ def compare(
     from pocketlm.evaluate.compare import compare_all
 
     conditions = gates.parse(gate)
-    first, second, scoring = _reports(a, b, Asked(b if not b.endswith(".json") else a, data, yes=yes, budget=budget))
+    first, second, scoring = _reports(
+        a, b, Asked(b if not b.endswith(".json") else a, data, threads=threads, yes=yes, budget=budget), latency
+    )
     every = compare_all(first, second, metric)
     found = every[0]
     checked = gates.check(conditions, second, scoring, metric) if gate else gates.held(first, second, a, metric)
@@ -45,19 +49,39 @@ def compare(
         from pocketlm.evaluate.html import write_report
 
         write_report(html, f"{b} against {a}", {a: first, b: second})
-    value = {**found.to_json(), "all": [one.to_json() for one in every], "gate": gates.to_json(checked)}
-    output(as_json, value, _text(every, first, second) + "\n\n" + gates.told(checked))
+    costs = {name: one.latency["metrics"] for name, one in ((a, first), (b, second)) if one.latency}
+    value = {
+        **found.to_json(),
+        "all": [one.to_json() for one in every],
+        "gate": gates.to_json(checked),
+        "latency": costs,
+    }
+    output(as_json, value, "\n\n".join([_text(every, first, second), *_costs(costs), gates.told(checked)]))
     gates.enforce(checked)
 
 
-def _reports(a: str, b: str, asked: Asked) -> tuple[Report, Report, Any]:
+def _reports(a: str, b: str, asked: Asked, latency: bool) -> tuple[Report, Report, Any]:
     from pocketlm.cli.gates import read_report
 
     if a.endswith(".json") and b.endswith(".json"):
         return read_report(Path(a)), read_report(Path(b)), None
     scoring = find_scoring(asked)
-    first, second = (read_report(Path(one)) if one.endswith(".json") else scoring.report(one) for one in (a, b))
-    return first, second, scoring
+
+    def report(one: str) -> Report:
+        if one.endswith(".json"):
+            return read_report(Path(one))
+        return scoring.timed(scoring.report(one), one) if latency else scoring.report(one)
+
+    return report(a), report(b), scoring
+
+
+def _costs(costs: dict[str, dict[str, float]]) -> list[str]:
+    """What answers cost, side by side; nothing where it was not measured."""
+    if not costs:
+        return []
+    names = [name for name in next(iter(costs.values())) if all(name in found for found in costs.values())]
+    rows = ["  ".join([f"{name:<18}", *(f"{found[name]:>12,.1f}" for found in costs.values())]) for name in names]
+    return ["\n".join(["  ".join([f"{'cost':<18}", *(f"{name[-12:]:>12}" for name in costs)]), *rows])]
 
 
 def _text(every: list[Comparison], a: Report, b: Report) -> str:

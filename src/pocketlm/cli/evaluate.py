@@ -80,7 +80,7 @@ def evaluate(
     if teacher:
         report = scoring.beside_teacher(report, teacher)
     if latency:
-        report = _with_latency(report, scoring, engine)
+        report = scoring.timed(report, engine)
     reports[_short(engine)] = report
     _keep(engine, scoring, report, save)
     if html:
@@ -96,17 +96,6 @@ def evaluate(
 
 def _short(uri: str) -> str:
     return uri if len(uri) <= 28 else "…" + uri[-27:]
-
-
-def _with_latency(report: Report, scoring: Any, engine: str) -> Report:
-    from dataclasses import replace
-
-    from pocketlm.evaluate.latency import measure_latency
-    from pocketlm.evaluate.scoring import prompts_for
-
-    prompts, grammars = prompts_for(scoring, engine)
-    found = measure_latency(engine, prompts, grammars=grammars, threads=scoring.threads, max_tokens=scoring.max_tokens or scoring.task.max_tokens)  # fmt: skip
-    return replace(report, latency=found.to_json())
 
 
 def _keep(engine: str, scoring: Any, report: Report, save: Path | None) -> None:

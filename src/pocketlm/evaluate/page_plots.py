@@ -9,6 +9,7 @@ from collections.abc import Mapping
 
 from pocketlm.core import page
 from pocketlm.evaluate.calibrate import Calibration, Reliability, check, raw_chance
+from pocketlm.evaluate.latency import Latency
 from pocketlm.evaluate.plots import BOTTOM, HEIGHT, LEFT, RIGHT, TOP, WIDTH, Axis, against, grid, picture, shades
 from pocketlm.evaluate.report import Report, RowResult
 
@@ -93,9 +94,8 @@ def _told(found: Reliability, calibration: Calibration | None) -> str:
 
 def trade_off(reports: Mapping[str, Report]) -> str:
     """Quality against the size of the file, each dot with its time an answer."""
-    known = [
-        (name, r, r.latency) for name, r in reports.items() if r.latency and r.latency.get("size_mb") and r.metrics
-    ]
+    timed = [(name, report, report.latency) for name, report in reports.items() if report.latency and report.metrics]
+    known = [(name, report, Latency.from_json(latency).metrics) for name, report, latency in timed]
     main = known[0][1] if known else None
     if main is None or len(known) < 2:
         return ""

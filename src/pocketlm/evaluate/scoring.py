@@ -13,6 +13,7 @@ from pocketlm.core.progress import say
 from pocketlm.engines.open import open_engine
 from pocketlm.evaluate.baselines import baselines
 from pocketlm.evaluate.evaluate import compared_by_meaning, evaluate
+from pocketlm.evaluate.latency import measure_latency
 from pocketlm.evaluate.remote import RemoteEngine, is_remote
 from pocketlm.evaluate.report import Report, figures
 from pocketlm.evaluate.store import cached_report, identity_of, kept_report, report_key
@@ -98,6 +99,17 @@ class Scoring:
         metrics, intervals = figures(rows, {"like_teacher": self.task.metrics["like_teacher"]})
         return replace(report, rows=rows, metrics=report.metrics | metrics, intervals=report.intervals | intervals)
 
+    def timed(self, report: Report, uri: str) -> Report:
+        """The report with what the engine's answers cost, measured in a process of its own.
+
+        Raises:
+            InputError: an engine behind a network, or one that writes no answers.
+        """
+        prompts, grammars = self._prompts(uri)
+        longest = self.max_tokens or self.task.max_tokens
+        found = measure_latency(uri, prompts, grammars=grammars, threads=self.threads, max_tokens=longest)
+        return replace(report, latency=found.to_json())
+
     def open(self, uri: str) -> Any:
         """The engine of a name, of the kind the task needs."""
         if is_remote(uri):
@@ -130,16 +142,15 @@ class Scoring:
         finally:
             getattr(engine, "close", lambda: None)()
 
-
-def prompts_for(scoring: Scoring, uri: str) -> tuple[list[str], list[str] | None]:
-    """Prompts of rows, spread over all, as an engine gets them, and the grammars its answers are held to: for timing."""
-    if scoring.task.asks != "text" or is_remote(uri):
-        raise InputError(f"{uri}: latency is measured of engines of this machine that write answers")
-    engine = open_engine(uri, threads=scoring.threads)
-    template = TEMPLATES[engine.template]
-    engine.close()
-    rows = scoring.rows[:: max(1, len(scoring.rows) // TIMED)][:TIMED]
-    prompts = [scoring.task.prompt(row, template) for row in rows]
-    if not scoring.constrain or scoring.task.grammar(template) is None:
-        return prompts, None
-    return prompts, [str(scoring.task.grammar(template, row)) for row in rows]
+    def _prompts(self, uri: str) -> tuple[list[str], list[str] | None]:
+        """Prompts of rows, spread over all, as an engine gets them, and the grammars its answers are held to."""
+        if self.task.asks != "text" or is_remote(uri):
+            raise InputError(f"{uri}: latency is measured of engines of this machine that write answers")
+        engine, task = open_engine(uri, threads=self.threads), self.own_task(uri) or self.task
+        template = TEMPLATES[engine.template]
+        engine.close()
+        rows = self.rows[:: max(1, len(self.rows) // TIMED)][:TIMED]
+        prompts = [task.prompt(row, template) for row in rows]
+        if not self.constrain or task.grammar(template) is None:
+            return prompts, None
+        return prompts, [str(task.grammar(template, row)) for row in rows]
