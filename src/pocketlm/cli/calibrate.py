@@ -54,13 +54,9 @@ def calibrate(
 
 def _report(engine: str, data: Path | None, split: str, run: Path) -> Any:
     """The report of an engine on rows, by default on a split of the run's data."""
-    from dataclasses import replace
+    from pocketlm.cli.subject import Asked, find_scoring
 
-    from pocketlm.cli.subject import Asked, find_scoring, read
-
-    asked = Asked(engine, str(data or run))
-    _, rows = read(asked, data or run, split)
-    return replace(find_scoring(asked), rows=rows).report(engine, f"Scoring {split} rows")
+    return find_scoring(Asked(engine, str(data or run)), split=split).report(engine, f"Scoring {split} rows")
 
 
 def _text(made: Calibration, found: dict[str, dict[str, Reliability]], run: Path) -> str:

@@ -71,6 +71,17 @@ def home_of(engine: str) -> Path:
     return Path(engine).parent if engine.endswith(".gguf") else Path(engine)
 
 
+def has_tools(engine: str) -> bool:
+    """Whether an engine brings its functions."""
+    return (home_of(engine) / "tools.json").is_file()
+
+
+def run_of(engine: str) -> Path:
+    """The run an engine belongs to: its own folder, or that whose exports/FORMAT a bundle is."""
+    home = home_of(engine).resolve()
+    return home.parent.parent if home.parent.name == "exports" else home
+
+
 def task_for(engine: str, tools: Path | None, tools_in_prompt: str | None) -> CallTask:
     """The task an engine was made for: from its run or bundle folder, or from --tools.
 

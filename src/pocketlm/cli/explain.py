@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from pocketlm.cli.common import Json, be_quiet, home_of, output, task_for
+from pocketlm.cli.common import Json, be_quiet, has_tools, output, run_of, task_for
 from pocketlm.core.errors import InputError
 
 if TYPE_CHECKING:
@@ -74,7 +74,7 @@ def _task(engine: str, tools: Path | None, raw: bool) -> CallTask | None:
     """The engine's task, None where it has none: then the text is a plain request."""
     if raw and tools:
         raise InputError(f"--raw takes the text as it is, without functions; leave out --tools {tools}, or --raw")
-    if raw or not (tools or (home_of(engine) / "tools.json").is_file()):
+    if raw or not (tools or has_tools(engine)):
         return None
     return task_for(engine, tools, None)
 
@@ -102,13 +102,10 @@ def _from_test_rows(engine: str, text: str, task: CallTask | None) -> Sequence[C
     """The calls of the run's test row with this text; a bundle lies two folders down in its run."""
     from pocketlm.data.load import load_call_rows
 
-    home = home_of(engine)
-    for run in (home, home.resolve().parent.parent):
-        if task and all((run / "data" / name).is_file() for name in ("manifest.json", "test.jsonl")):
-            return next(
-                (row.calls for row in load_call_rows(run, task.tools) if row.to_json().get("text") == text), None
-            )
-    return None
+    run = run_of(engine)
+    if task is None or not all((run / "data" / name).is_file() for name in ("manifest.json", "test.jsonl")):
+        return None
+    return next((row.calls for row in load_call_rows(run, task.tools) if row.to_json().get("text") == text), None)
 
 
 def _head(head: str) -> tuple[int, int] | None:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from pocketlm.cli.common import home_of, task_for
+from pocketlm.cli.common import has_tools, home_of, run_of, task_for
 from pocketlm.core.errors import InputError
 from pocketlm.core.progress import say
 
@@ -39,22 +39,17 @@ class Asked:
     yes: bool = False
     options: Mapping[str, Any] = field(default_factory=dict)
 
-    @property
-    def home(self) -> Path:
-        """The folder of the engine's tools, run or bundle."""
-        return home_of(self.engine)
-
     def is_call(self, data: Path) -> bool:
         """Whether rows are for the functions that the engine or the command says there are."""
         from pocketlm.data.load import kind_of
 
-        if self.tools is None and not (self.home / "tools.json").is_file():
+        if self.tools is None and not has_tools(self.engine):
             return False
         return (self.task or kind_of(data)) == "call"
 
 
-def find_scoring(asked: Asked, train: Sequence[Any] = ()) -> Scoring:
-    """Task and rows.
+def find_scoring(asked: Asked, train: Sequence[Any] = (), split: str = "test") -> Scoring:
+    """Task and rows of a split.
 
     Raises:
         InputError, Problems: no rows are named, or they cannot be read.
@@ -70,7 +65,7 @@ def find_scoring(asked: Asked, train: Sequence[Any] = ()) -> Scoring:
         raise InputError(
             f"{asked.engine}: say which rows to score, for example `pocketlm eval {asked.engine} data/test.jsonl`"
         )
-    task, rows = read(asked, Path(asked.data or asked.engine), "test")
+    task, rows = read(asked, Path(asked.data or asked.engine), split)
     rows = sampled(rows, asked.limit)
     return Scoring(
         task, rows, constrain=asked.constrain, max_tokens=asked.max_tokens, threads=asked.threads,
@@ -91,7 +86,7 @@ def _embedder(asked: str, task: Any) -> str:
 
 def _own_task(uri: str, asked: Asked, task: Any) -> Any:
     """The task another engine was made for, with its own prompt; None where it brings no functions."""
-    if task.name != "call" or uri == asked.engine or not (home_of(uri) / "tools.json").is_file():
+    if task.name != "call" or uri == asked.engine or not has_tools(uri):
         return None
     return task_for(uri, None, None)
 
@@ -103,7 +98,7 @@ def training_rows(asked: Asked, train: Path | None) -> list[Any]:
     if train is not None:
         return read(asked, train, "train")[1]
     data = Path(asked.data or asked.engine)
-    run = asked.home.parent.parent if asked.home.parent.name == "exports" else asked.home
+    run = run_of(asked.engine)
     if (run / "data" / "manifest.json").is_file() and asked.is_call(data):
         return read(asked, run, "train")[1]
     if data.is_dir() and any(split_of_name(file.name.partition(".")[0]) == "train" for file in data.iterdir()):
@@ -134,7 +129,7 @@ def _suite_rows(asked: Asked, folder: Path) -> tuple[Any, list[Any]]:
 
     suite = open_suite(folder)
     if suite.task == "call":
-        own = (home_of(asked.engine) / "tools.json").is_file()
+        own = has_tools(asked.engine)
         task = task_for(asked.engine, asked.tools or (None if own else folder / "tools.json"), asked.tools_in_prompt)
         return task, load_call_rows(suite.rows_file, task.tools)
     made, rows = load_rows(suite.rows_file, task=suite.task, options=asked.options)

@@ -12,6 +12,7 @@ from pocketlm.cli.common import Json, be_quiet, output
 
 if TYPE_CHECKING:
     from pocketlm.evaluate.gate import Condition
+    from pocketlm.evaluate.suites import Suite
 
 app = typer.Typer(help="Save rows once and run them on every model.", no_args_is_help=True)
 
@@ -55,7 +56,8 @@ def run(
     from pocketlm.core.files import write_json
     from pocketlm.evaluate.suites import append, entry_of, open_suite, report_name
 
-    suite, conditions = open_suite(folder), _with_last(gates.parse(gate), folder)
+    suite = open_suite(folder)
+    conditions = _with_last(gates.parse(gate), suite)
     found = {}
     for engine in engines:
         scoring = find_scoring(Asked(engine, str(folder), yes=yes, budget=budget))
@@ -74,16 +76,15 @@ def run(
     gates.enforce(every)
 
 
-def _with_last(conditions: list[Condition], folder: Path) -> list[Condition]:
+def _with_last(conditions: list[Condition], suite: Suite) -> list[Condition]:
     """The conditions with "last" replaced by the last run's report that passed; left out where there is none yet."""
     from dataclasses import replace
 
     from pocketlm.core.progress import say
-    from pocketlm.evaluate.suites import open_suite
 
-    last = open_suite(folder).last
+    last = suite.last
     if last is None and any(one.reference == "last" for one in conditions):
-        say(f"{folder}: has no earlier run to compare with; this one becomes it")
+        say(f"{suite.folder}: has no earlier run to compare with; this one becomes it")
     kept = [one for one in conditions if one.reference != "last" or last is not None]
     return [replace(one, reference=last or "") if one.reference == "last" else one for one in kept]
 

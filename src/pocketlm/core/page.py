@@ -158,5 +158,15 @@ def code(text: str) -> str:
 
 def facts(known: Mapping[str, str]) -> str:
     """What a reader needs to know of how this was made."""
+    return section("Facts", definitions(known)) if known else ""
+
+
+def definitions(known: Mapping[str, str]) -> str:
+    """Names with what they are, as a list."""
     items = "\n".join(f"<dt>{escape(name)}</dt><dd>{escape(value)}</dd>" for name, value in known.items())
-    return section("Facts", f"<dl>\n{items}\n</dl>") if items else ""
+    return f"<dl>\n{items}\n</dl>"
+
+
+def verdict(passed: bool) -> str:
+    """The cell of a table that says whether something passed."""
+    return f'<td class="{"good" if passed else "bad"}">{"✓ passed" if passed else "✗ failed"}</td>'

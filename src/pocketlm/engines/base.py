@@ -61,6 +61,11 @@ class Odds:
 Ids = Sequence[int]
 
 
+def ends_of(ids: Ids, decode: Callable[[Ids], str]) -> list[int]:
+    """For each token, the place in the text behind its last whole character."""
+    return [len(decode(ids[: i + 1]).rstrip("\ufffd")) for i in range(len(ids))]
+
+
 class Engine(Protocol):
     """One protocol for torch folders, GGUF files and rule baselines. What only one can tell (attention) is a method of its own."""
 

@@ -15,7 +15,7 @@ from typing import Any, cast
 
 from pocketlm.core.errors import InputError
 from pocketlm.core.machine import cores
-from pocketlm.engines.base import Generation, Grammars, Ids, Odds, Tick, grammar_of
+from pocketlm.engines.base import Generation, Grammars, Ids, Odds, Tick, ends_of, grammar_of
 from pocketlm.engines.llamacpp_server import LlamaCppServer
 from pocketlm.models.gguf_header import GgufHeader, check_gguf
 from pocketlm.tasks.template import template_for
@@ -79,7 +79,7 @@ class LlamaCppEngine:
             ends = [min(end, len(text)) for end in accumulate(len(token["token"]) for token in reported)]
         else:
             scores = tuple(odds.logprob for odds in self._odds(prompt, ids, 0))
-            ends = [min(len(self.decode(ids[: i + 1]).rstrip("\ufffd")), len(text)) for i in range(len(ids))]
+            ends = [min(end, len(text)) for end in ends_of(ids, self.decode)]
         return Generation(text, count, stopped, sum(scores), seconds, scores, tuple(ends), tuple(ids))
 
     def stream(self, prompt: str, *, max_tokens: int = 128, grammar: str | None = None) -> Iterator[str]:

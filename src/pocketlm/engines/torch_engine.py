@@ -19,7 +19,7 @@ from torch import Tensor
 
 from pocketlm.core.errors import EnvironmentLacks, InputError
 from pocketlm.engines import shared_prefix
-from pocketlm.engines.base import Generation, Grammars, Ids, Odds, Tick, grammar_of
+from pocketlm.engines.base import Generation, Grammars, Ids, Odds, Tick, ends_of, grammar_of
 from pocketlm.models.load import load_model, load_tokenizer, template_of
 
 TOKENS = 24_000  # whose keys and values exist at the same time: a gigabyte for SmolLM2-135M
@@ -185,13 +185,13 @@ class TorchEngine:
         """Drop the weights."""
         del self.model
 
-    def _text(self, tokens: list[int]) -> str:
+    def _text(self, tokens: Ids) -> str:
         return self.decode(tokens[:-1] if tokens and tokens[-1] == self._stop else tokens)
 
     def _generation(self, tokens: list[int], logprobs: list[float], seconds: float) -> Generation:
         stopped = bool(tokens) and tokens[-1] == self._stop
         text = self._text(tokens)
-        ends = tuple(len(self._text(tokens[: i + 1]).rstrip("\ufffd")) for i in range(len(tokens)))
+        ends = tuple(ends_of(tokens, self._text))
         return Generation(text, len(tokens), stopped, sum(logprobs), seconds, tuple(logprobs), ends, tuple(tokens))
 
 

@@ -35,7 +35,6 @@ def evaluate(
     max_tokens: int | None = None,
     title: str = "",
     alike: str = "",
-    notes: Sequence[str] = (),
 ) -> Report:
     """Ask an engine about every row and score what it says.
 
@@ -44,7 +43,6 @@ def evaluate(
         constrain: allow only answers the task's grammar allows.
         max_tokens: longest answer, by default the task's; a model that does not stop is cut there.
         alike: an embedder's name; free answers are then compared with their references by meaning too.
-        notes: what a reader must know before trusting the report.
 
     Raises:
         InputError: no rows, or an engine that cannot do this task.
@@ -65,7 +63,7 @@ def evaluate(
         results = compared_by_meaning(results, [str(row.expected) for row in results], alike, ("alike", "similarity"))
         settings["alike"] = alike
     seconds = time.perf_counter() - start
-    report = summarize(engine.uri, task, results, seconds, settings=settings, notes=notes)
+    report = summarize(engine.uri, task, results, seconds, settings=settings)
     if report.main not in report.metrics:
         raise InputError(
             f"{engine.uri}: the {len(rows)} rows say nothing of {task.main}; name more rows, that differ from each other"

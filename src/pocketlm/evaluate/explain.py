@@ -15,7 +15,7 @@ from typing import Any
 
 from pocketlm.core.errors import InputError
 from pocketlm.core.progress import progress
-from pocketlm.engines.base import Engine, Generation, Ids, Odds
+from pocketlm.engines.base import Engine, Generation, Ids, Odds, ends_of
 from pocketlm.evaluate.attention import Attention, look
 from pocketlm.tasks.call import Call, CallRow, CallTask
 from pocketlm.tasks.template import TEMPLATES, Message, Template
@@ -267,14 +267,9 @@ def _answer(engine: Engine, question: Question, max_tokens: int, top: int, whole
     (found,) = engine.odds([(ids[:front], [*ids[front:], *answer.ids])], top=top)
     odds: list[Odds | None] = [*([] if hidden else [None]), *found]
     shown = ids[hidden:]
-    prompt = _tokens(engine, shown, _ends(engine, shown), odds[: len(shown)])
+    prompt = _tokens(engine, shown, ends_of(shown, engine.decode), odds[: len(shown)])
     written = _tokens(engine, answer.ids, answer.ends, odds[len(shown) :])
     return _Case(engine, question, answer, ids, hidden, prompt, written)
-
-
-def _ends(engine: Engine, ids: Ids) -> list[int]:
-    """For each token, the place in the text behind its last whole character."""
-    return [len(engine.decode(ids[: i + 1]).rstrip("\ufffd")) for i in range(len(ids))]
 
 
 def _tokens(engine: Engine, ids: Ids, ends: Sequence[int], odds: Sequence[Odds | None]) -> tuple[Token, ...]:
@@ -394,7 +389,7 @@ def _parting(case: _Case, completion: str, length: int) -> tuple[int, list[int]]
     wanted, answer = case.engine.tokenize(completion), case.answer
     given = {end: i for i, end in reversed(list(enumerate(answer.ends, 1)))}
     i = j = last = 0
-    for at, end in enumerate(_ends(case.engine, wanted), 1):
+    for at, end in enumerate(ends_of(wanted, case.engine.decode), 1):
         if last < end <= length and end in given and answer.text[:end] == completion[:end]:
             i, j, last = given[end], at, end
     more = _common(answer.ids[i:], wanted[j:])  # parts of a letter, and the stop token

@@ -306,8 +306,7 @@ def written(expected: Any) -> str:
 
 def _checks(checks: Sequence[tuple[str, bool, str]]) -> str:
     rows = [
-        f'<tr><td class="{"good" if passed else "bad"}">{"✓ passed" if passed else "✗ failed"}</td>'
-        f'<th scope="row">{page.escape(name)}</th><td>{page.escape(found)}</td></tr>'
+        f'<tr>{page.verdict(passed)}<th scope="row">{page.escape(name)}</th><td>{page.escape(found)}</td></tr>'
         for name, passed, found in checks
     ]
     table = page.table("checks", page.heads("result", "check", "found"), rows)

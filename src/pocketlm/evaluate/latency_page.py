@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 
 from pocketlm.core import page
 from pocketlm.evaluate.latency import TARGETS, Latency, amount, percentile, verdicts
+from pocketlm.evaluate.plots import round_up
 
 RANKS = (50, 95, 99)
 WIDTH, HEIGHT = 640, 270  # of the picture, in its own units
@@ -31,12 +32,10 @@ def latency_text(latency: Latency, targets: Mapping[str, float] = TARGETS) -> st
 def latency_section(latency: Latency, targets: Mapping[str, float] = TARGETS) -> str:
     """A card for a report's page: verdicts, the distribution of the answers' times, a table, costs."""
     rows = [
-        f'<tr><td class="{"good" if passed else "bad"}">{"✓ passed" if passed else "✗ failed"}</td>'
-        f"<td>{page.escape(said)}</td></tr>"
-        for _, passed, said in verdicts(latency, targets)
+        f"<tr>{page.verdict(passed)}<td>{page.escape(said)}</td></tr>" for _, passed, said in verdicts(latency, targets)
     ]
     parts = [page.table("checks", page.heads("result", "found"), rows)] if rows else []
-    parts += [_picture(latency, targets.get("p95_ms")), _table(latency), _list(_costs(latency))]
+    parts += [_picture(latency, targets.get("p95_ms")), _table(latency), page.definitions(_costs(latency))]
     note = ". ".join([_about(latency), *(f"{text[0].upper()}{text[1:]}" for text in latency.warnings)])
     return page.section("Latency and cost of use", "\n".join(parts), f"{page.escape(note)}.")
 
@@ -91,11 +90,6 @@ def _table(latency: Latency) -> str:
     return page.table("times", heads, rows)
 
 
-def _list(known: Mapping[str, str]) -> str:
-    items = "\n".join(f"<dt>{page.escape(name)}</dt><dd>{page.escape(text)}</dd>" for name, text in known.items())
-    return f"<dl>\n{items}\n</dl>"
-
-
 # --------------------------------------------------------------------------------------------------- the picture
 
 
@@ -132,7 +126,7 @@ def _grid(roof: float, more: str) -> str:
         f'<text x="{LEFT - 8}" y="{_y(share):.1f}" dy=".35em" text-anchor="end">{share:.0%}</text>'
         for share in (0, 0.25, 0.5, 0.75, 1)
     ]
-    step = _round_up(roof / 6)
+    step = round_up(roof / 6)
     lines += [
         f'<line class="grid" x1="{_x(i * step, roof):.1f}" x2="{_x(i * step, roof):.1f}" y1="{_y(0)}" y2="{_y(0) + 5}"/>'
         f'<text x="{_x(i * step, roof):.1f}" y="{_y(0) + 21}" text-anchor="middle">{i * step:,g}</text>'
@@ -143,12 +137,6 @@ def _grid(roof: float, more: str) -> str:
         '<text x="0" y="16">share of answers</text>',
     ]
     return "\n".join(lines)
-
-
-def _round_up(value: float) -> float:
-    """The next 1, 2 or 5 times a power of ten."""
-    power: float = 10.0 ** math.floor(math.log10(value))
-    return next(digit * power for digit in (1, 2, 5, 10) if digit * power >= value * (1 - 1e-9))
 
 
 def _curve(times: Sequence[float], roof: float) -> str:

@@ -118,7 +118,6 @@ def summarize(
     seconds: float,
     *,
     settings: Mapping[str, Any],
-    notes: Sequence[str] = (),
 ) -> Report:
     """Figures, intervals and slices from scored rows."""
     metrics, intervals = figures(rows, {**task.metrics, "stopped": STOPPED})
@@ -137,7 +136,7 @@ def summarize(
         seconds=round(seconds, 2),
         tokens_per_s=round(tokens / seconds, 1) if seconds else 0.0,
         rows=rows,
-        notes=[*_few(rows), *notes],
+        notes=_few(rows),
     )
 
 

@@ -27,5 +27,5 @@ def task_class(name: str) -> Any:
         InputError: there is none.
     """
     if name not in TASKS:
-        raise InputError(f'no task is named "{name}"{did_you_mean(name, list(TASKS))}; there are {", ".join(TASKS)}')
+        raise InputError(f'no task is named "{name}"{did_you_mean(name, list(TASKS))}')
     return TASKS[name]
