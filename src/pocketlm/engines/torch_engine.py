@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Sequence
-from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -17,9 +16,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from pocketlm.core.errors import EnvironmentLacks, InputError
+from pocketlm.core.errors import InputError
 from pocketlm.engines import shared_prefix
 from pocketlm.engines.base import Generation, Grammars, Ids, Odds, Tick, ends_of, grammar_of
+from pocketlm.engines.matcher import Matchers, allow
 from pocketlm.models.load import load_model, load_tokenizer, template_of
 
 TOKENS = 24_000  # whose keys and values exist at the same time: a gigabyte for SmolLM2-135M
@@ -57,8 +57,7 @@ class TorchEngine:
         self.opening = [begin] if begin in added[:1] else []
         self.begin: int = self._stop if begin is None else begin
         self.context = int(getattr(self.model.config.get_text_config(), "max_position_embeddings", CONTEXT))
-        self._vocabulary: Any = None
-        self._compiled: tuple[str, Any] | None = None  # the last grammar and its matcher
+        self._matchers = Matchers(self.tokenizer, self.model.config.vocab_size, self._stop)
 
     def tokenize(self, text: str) -> list[int]:
         """Token ids; special tokens recognised, nothing added."""
@@ -156,30 +155,6 @@ class TorchEngine:
         """The text of token ids, special tokens written out."""
         text: str = self.tokenizer.decode(list(ids), skip_special_tokens=False, clean_up_tokenization_spaces=False)
         return text
-
-    def matcher(self, grammar: str) -> Any:
-        """A fresh matcher of a GBNF grammar over this tokenizer.
-
-        Raises:
-            EnvironmentLacks: llguidance is not installed. InputError: the grammar cannot be read.
-        """
-        try:
-            import llguidance
-            from llguidance.gbnf_to_lark import any_to_lark
-            from llguidance.hf import from_tokenizer
-        except ImportError as error:
-            raise EnvironmentLacks("constrained output on torch needs llguidance: pip install llguidance") from error
-        if self._vocabulary is None:  # takes a second, so only where a grammar is asked for
-            self._vocabulary = from_tokenizer(
-                self.tokenizer, n_vocab=self.model.config.vocab_size, eos_token=self._stop
-            )
-        if self._compiled is None or self._compiled[0] != grammar:  # often all rows have the same
-            lark = llguidance.LLMatcher.grammar_from_lark(any_to_lark(grammar))
-            matcher = llguidance.LLMatcher(self._vocabulary, lark)
-            if matcher.get_error():
-                raise InputError(f"the grammar cannot be read: {matcher.get_error()}")
-            self._compiled = (grammar, matcher)
-        return self._compiled[1].deep_copy()
 
     def close(self) -> None:
         """Drop the weights."""
@@ -283,7 +258,7 @@ def _steps(
     keys, values = _run_prefix(model, ids[0][:shared])
     feed, real = _pad_left([tokens[shared:] for tokens in ids], stop)
     place = shared + (real.cumsum(1) - 1).clamp_(min=0)
-    matchers = [engine.matcher(grammar) for grammar in grammars if grammar]
+    matchers = [engine._matchers.fresh(grammar) for grammar in grammars if grammar]
     rows, finished, cache = torch.arange(len(ids)), torch.zeros(len(ids), dtype=torch.bool), None
     shared_prefix.use(model)
     for _ in range(max_tokens):
@@ -328,36 +303,9 @@ def _run_prefix(model: Any, ids: list[int]) -> tuple[list[Tensor], list[Tensor]]
 
 
 def _allowed(scores: Tensor, matchers: list[Any], stop: int, finished: Tensor) -> Tensor:
-    """The scores, changed in place: minus infinity for every token that the row's grammar does not allow.
-
-    Where the grammar is at its end only the stop token is left. The best token is tried first: a mask over the whole
-    vocabulary costs milliseconds, and a tuned model seldom needs it. The masks that are needed are made on all cores.
-    """
-    from llguidance.numpy import allocate_token_bitmask, fill_next_token_bitmask_par
-
-    wanted = []
-    for row, (matcher, best) in enumerate(zip(matchers, scores.argmax(-1).tolist(), strict=True)):
-        if matcher.is_stopped():
-            kept = scores[row, stop].item()
-            scores[row].fill_(-torch.inf)
-            scores[row, stop] = kept
-        elif not finished[row] and matcher.validate_tokens([best]) != 1:
-            wanted.append((matcher, row))
-    if wanted:
-        bits = allocate_token_bitmask(len(scores), scores.shape[1])
-        fill_next_token_bitmask_par(_mask_workers(torch.get_num_threads()), wanted, bits)
-    for _, row in wanted:
-        allowed = np.unpackbits(bits[row].view(np.uint8), bitorder="little")[: scores.shape[1]]
-        scores[row].masked_fill_(torch.from_numpy(allowed == 0), -torch.inf)
+    """The scores, changed in place: minus infinity for every token that the row's grammar does not allow."""
+    allow(scores.numpy(), matchers, stop, finished, torch.get_num_threads())
     return scores
-
-
-@cache
-def _mask_workers(threads: int) -> Any:
-    """llguidance's thread pool: started once, not at every token."""
-    import llguidance
-
-    return llguidance.LLExecutor(threads)
 
 
 def _common_prefix(ids: list[list[int]]) -> int:

@@ -17,8 +17,9 @@ from pocketlm.core.manifest import read_manifest, write_manifest
 from pocketlm.core.progress import say
 from pocketlm.engines.base import Engine
 from pocketlm.evaluate.evaluate import Report
+from pocketlm.export.base import Check
 from pocketlm.export.gguf import export_gguf
-from pocketlm.export.verify import Check, Verification, verify
+from pocketlm.export.verify import Verification, verify
 from pocketlm.models.load import load_tokenizer
 from pocketlm.tasks.call import CallRow
 from pocketlm.tasks.template import TEMPLATES

@@ -10,17 +10,9 @@ from typing import Any
 from pocketlm.engines.base import Engine
 from pocketlm.evaluate.compare import Comparison, compare
 from pocketlm.evaluate.evaluate import Report, evaluate
+from pocketlm.export.base import Check
 from pocketlm.tasks.call import CallRow, CallTask
 from pocketlm.tasks.template import TEMPLATES
-
-
-@dataclass(frozen=True)
-class Check:
-    """One check of an export and what it found."""
-
-    name: str
-    passed: bool
-    found: str
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,92 @@
+"""What an export format is: from a model's folder to the files an app downloads, and back into an engine.
+
+A new format is one module with a class of this shape and one line in formats.py. A format knows nothing about tasks,
+rows or scores; bundle.py and verify.py do.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal, Protocol
+
+Kind = Literal["decoder", "encoder"]
+
+
+@dataclass(frozen=True)
+class Check:
+    """One check of an export and what it found."""
+
+    name: str
+    passed: bool
+    found: str
+
+
+@dataclass(frozen=True)
+class Source:
+    """A model that is exported, and what must travel with it.
+
+    Attributes:
+        folder: config.json, safetensors, tokenizer.json.
+        chat_template: Jinja text for the exported file; None for the folder's own.
+        stop_token: the token that ends an answer; None for the tokenizer's end token.
+        lineage: what the model was made from, see models.load.lineage.
+    """
+
+    folder: Path
+    name: str
+    kind: Kind = "decoder"
+    chat_template: str | None = None
+    stop_token: str | None = None
+    lineage: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Converted:
+    """What a conversion wrote.
+
+    Attributes:
+        file: the main file's name in the folder.
+        size_mb: of all files the runtime needs, in 10^6 bytes.
+        bits_per_weight: bits of all stored weights over all parameters: what was stored, not what was asked for.
+        notes: what a user must know, such as matrices that stayed at a higher precision.
+    """
+
+    file: str
+    size_mb: float
+    bits_per_weight: float
+    parameters: int
+    notes: tuple[str, ...] = ()
+
+
+class Format(Protocol):
+    """One export format.
+
+    Attributes:
+        name: as in `--to NAME`.
+        precisions: names it can write, the default first, for each kind of model.
+        runtime: what opens the file, for people.
+        executes: whether that runtime exists on this system.
+    """
+
+    name: str
+    precisions: Mapping[Kind, tuple[str, ...]]
+    runtime: str
+    executes: bool
+
+    def convert(self, source: Source, out: Path, precision: str) -> Converted:
+        """Write the model into the folder `out`, which exists and is the converter's alone.
+
+        Raises:
+            InputError: a family, precision or setting this format cannot express. EnvironmentLacks: a package is missing.
+        """
+        ...
+
+    def open(self, folder: Path, kind: Kind, *, threads: int | None = None) -> Any:
+        """The engine (decoder) or embedder (encoder) of a converted folder; only called where `executes`."""
+        ...
+
+    def inspect(self, source: Source, folder: Path, precision: str) -> list[Check]:
+        """What can be proven of the files without running them: weights dequantized and compared, shapes, metadata."""
+        ...
