@@ -23,6 +23,7 @@ from pocketlm.train.attention import use_packed_attention
 from pocketlm.train.batches import Example, make_batch, plan_batches, shared_prefix
 from pocketlm.train.checkpoint import Checkpoints
 from pocketlm.train.fused import Block, fuse
+from pocketlm.train.linear import Int8Product
 from pocketlm.train.lora import adapter_state, add_lora, lora_layers, save_adapter
 from pocketlm.train.objective import NextToken
 from pocketlm.train.optimizer import schedule
@@ -73,7 +74,10 @@ def test_packed_equals_one_by_one(tiny_llama: Path, prefix: int) -> None:
         assert (packed[1] - alone[1]).norm() / alone[1].norm() < 1e-5
 
 
-@pytest.mark.parametrize("int8", [False, True])
+NEEDS_BYTES = pytest.mark.skipif(not Int8Product.works(), reason="this CPU does not multiply bytes exactly (no VNNI)")
+
+
+@pytest.mark.parametrize("int8", [False, pytest.param(True, marks=NEEDS_BYTES)])
 def test_fused_modules_equal_those_they_replace(tiny_llama: Path, int8: bool) -> None:
     rows, results = examples(7), []
     for fused in (False, True):
@@ -144,6 +148,7 @@ def test_packed_equals_transformers_loss(tiny_llama: Path) -> None:
     assert NextToken(model)(make_batch([row], 0)).item() == pytest.approx(want, rel=1e-5)
 
 
+@NEEDS_BYTES
 def test_int8_products_are_close(tiny_llama: Path) -> None:
     rows = examples(6)
     exact, rounded = tuned(tiny_llama), tuned(tiny_llama, int8=True)
