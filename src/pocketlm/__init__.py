@@ -1,7 +1,7 @@
 """PocketLM: your own examples in, a small language model that ships out.
 
 The same verbs as the command line, loaded when first used:
-`open_engine(uri)`, `read_rows(path)`, `prepare(raw, out)`, `train_run(...)`, `evaluate(task, engine, rows)`, `explain(engine, text)`, `export_run(run, ...)`.
+`open_engine(uri)`, `read_rows(path)`, `prepare(raw, out)`, `train_run(...)`, `evaluate(task, engine, rows)`, `explain(engine, text)`, `export(subject, ...)`.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ _VERBS = {
     "compare": "pocketlm.evaluate.compare",
     "evaluate": "pocketlm.evaluate.evaluate",
     "explain": "pocketlm.evaluate.explain",
-    "export_run": "pocketlm.export.bundle",
+    "export": "pocketlm.export.bundle",
     "load_config": "pocketlm.core.config",
     "open_engine": "pocketlm.engines.open",
     "prepare": "pocketlm.data.dataset",

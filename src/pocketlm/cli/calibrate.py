@@ -31,9 +31,7 @@ def calibrate(
 
     fitted = _report(str(run), data, "valid", run)
     made = fit(fitted, max_error=max_error)
-    engines = {"run": str(run)} | {
-        f"exported {file.parent.name}": str(file) for file in sorted(run.glob("exports/*/model.gguf"))
-    }
+    engines = {"run": str(run)} | {f"exported {folder.name}": str(folder) for folder in _exported(run)}
     found: dict[str, dict[str, Reliability]] = {}
     reports = {}
     for name, engine in engines.items():
@@ -43,13 +41,21 @@ def calibrate(
         "calibration": made.to_json(),
         "checked": {n: {k: r.to_json() for k, r in both.items()} for n, both in found.items()},
     }
-    for home in [run, *(Path(engine).parent for name, engine in engines.items() if name != "run")]:
+    for home in [run, *(Path(engine) for name, engine in engines.items() if name != "run")]:
         write_json(home / KEPT, value)
     if html:
         from pocketlm.evaluate.html import write_report
 
         write_report(html, f"Confidence of {run}", reports, calibration=made)
     output(as_json, value, _text(made, found, run))
+
+
+def _exported(run: Path) -> list[Path]:
+    """Its bundles that something here can open."""
+    from pocketlm.engines.open import engine_path, is_exported
+
+    bundles = (file.parent for file in sorted(run.glob("exports/*/manifest.json")))
+    return [folder for folder in bundles if not folder.suffix and is_exported(str(engine_path(str(folder))))]
 
 
 def _report(engine: str, data: Path | None, split: str, run: Path) -> Any:

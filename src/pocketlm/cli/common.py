@@ -68,7 +68,9 @@ def score_table(reports: Mapping[str, Report]) -> str:
 
 def home_of(engine: str) -> Path:
     """The folder that holds what belongs to an engine."""
-    return Path(engine).parent if engine.endswith(".gguf") else Path(engine)
+    from pocketlm.engines import open as opening
+
+    return opening.home_of(engine)
 
 
 def has_tools(engine: str) -> bool:

@@ -77,7 +77,8 @@ def _measure(config: Any, data: Any, folder: Path) -> dict[str, Any]:
     from pocketlm.engines.open import open_engine
     from pocketlm.engines.rules import RulesEngine
     from pocketlm.evaluate.store import scored
-    from pocketlm.export.bundle import export_run
+    from pocketlm.export.bundle import export
+    from pocketlm.export.subject import subject_of_run
     from pocketlm.tasks.call import CallTask, learn_grounding
     from pocketlm.train.run import train_run
 
@@ -93,7 +94,7 @@ def _measure(config: Any, data: Any, folder: Path) -> dict[str, Any]:
     base = score("base", config.base, full, lambda: open_engine(config.base), constrain=True, max_tokens=48)
     run = train_run(config, data.tools, train, data.rows("valid"), folder)
     after = score("tuned", run.identity, tuned, lambda: open_engine(str(folder)), constrain=True)
-    bundle = export_run(run, test, lambda: after)
+    bundle = export(subject_of_run(run, test, lambda: after, train), latency=False)
     reports = {"base, tools in prompt": base, "rules, no model": rules, "tuned": after, "tuned, as GGUF": bundle.report}
     return {"reports": reports, "bundle": bundle, "run": run}
 

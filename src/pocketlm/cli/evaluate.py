@@ -20,7 +20,7 @@ SHOWN = 3  # wrong rows
 
 
 def evaluate(
-    engine: Annotated[str, typer.Argument(help="runs/NAME, FILE.gguf, starter:NAME, hf:NAME, a model folder, or a teacher's name such as openai:MODEL.")],
+    engine: Annotated[str, typer.Argument(help="runs/NAME, an exported file or its folder, starter:NAME, hf:NAME, a model folder, or a teacher's name such as openai:MODEL.")],
     data: Annotated[str | None, typer.Argument(help="Rows, a run, dataset or suite folder, lm-eval:TASK or mteb:TASK; default: the run's test rows.")] = None,
     task: Annotated[str | None, typer.Option(help="What the rows are, where that cannot be seen from them.")] = None,
     tools: Annotated[Path | None, typer.Option(help="tools.json, where the engine has none of its own.")] = None,

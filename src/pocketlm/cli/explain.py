@@ -17,7 +17,9 @@ if TYPE_CHECKING:
 
 
 def explain(
-    engine: Annotated[str, typer.Argument(help="runs/NAME, FILE.gguf, starter:NAME, hf:NAME or a model folder.")],
+    engine: Annotated[
+        str, typer.Argument(help="runs/NAME, an exported file or its folder, starter:NAME, hf:NAME or a model folder.")
+    ],
     text: Annotated[str, typer.Argument(help="The request to answer and explain.")],
     top: Annotated[int, typer.Option(help="How many of the likeliest tokens at each place.", min=1, max=50)] = 5,
     html: Annotated[Path | None, typer.Option(help="Write it as a web page, attention heads as pictures.")] = None,

@@ -1,45 +1,89 @@
-"""`pocketlm export`: from a run to a verified file."""
+"""`pocketlm export`: from a model to verified files."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from pocketlm.cli.common import Json, be_quiet, output
 
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
-def export(
-    run: Annotated[Path, typer.Argument(help="The run's folder.")],
-    to: Annotated[str, typer.Option(help="Formats, separated by commas: gguf.")] = "gguf",
-    precision: Annotated[str, typer.Option(help="f32, f16, bf16, q8_0, q5_1, q5_0, q4_1, q4_0.")] = "q8_0",
-    as_json: Json = False,
-) -> None:
-    """Export a run and prove on its test rows that the very file does the job; exit code 3 when it does not."""
-    be_quiet(as_json)
-    from pocketlm.data.load import load_call_rows
-    from pocketlm.engines.open import open_engine
     from pocketlm.evaluate.evaluate import Report
-    from pocketlm.evaluate.store import scored
-    from pocketlm.export.bundle import export_run
+    from pocketlm.export.subject import Subject
+    from pocketlm.tasks.call import CallRow
     from pocketlm.train.run import Run
 
-    opened = Run.open(run)
-    task = opened.task
-    rows = load_call_rows(run, task.tools)
+
+def export(
+    run: Annotated[str, typer.Argument(help="A run's folder; or a model without one: starter:NAME, hf:NAME, a folder.")],
+    to: Annotated[str, typer.Option(help="Formats, separated by commas: gguf, onnx, coreml, litert.")] = "gguf",
+    precision: Annotated[str | None, typer.Option(help="fp16, int8, int4, or a format's own, such as q5_0; default: 8 bits.")] = None,
+    out: Annotated[Path | None, typer.Option(help="Folder for the formats' folders; default: RUN/exports.")] = None,
+    threads: Annotated[int | None, typer.Option(help="Processor threads of the runtimes; default: all.")] = None,
+    latency: Annotated[bool, typer.Option("--latency/--no-latency", help="Time the answers of each file.")] = True,
+    as_json: Json = False,
+) -> None:  # fmt: skip
+    """Export a model, open each file in its own runtime and prove that it does the job.
+
+    Checked are: token ids on 10,000 strings, prompts, next-token odds, the score on the run's test rows against the run's own,
+    that answers end, and what can be read from the file itself. A file that fails is left as FORMAT.rejected, the other
+    formats are still made, and the exit code is 3.
+    """
+    be_quiet(as_json)
+    from pocketlm.core.errors import GateFailed
+    from pocketlm.core.progress import say
+    from pocketlm.export.bundle import Bundle, verification_table
+    from pocketlm.export.bundle import export as export_one
+    from pocketlm.export.formats import find_format
+
+    names = [name.strip() for name in to.split(",") if name.strip()]
+    for name in names:
+        find_format(name)  # a wrong name is told before hours of work
+    subject = find_subject(run)
+    bundles: list[Bundle] = []
+    failed: list[str] = []
+    for name in names:
+        place = out / name if out else None
+        try:
+            bundles.append(export_one(subject, name, precision=precision, out=place, threads=threads, latency=latency))
+        except GateFailed as error:
+            failed.append(str(error))
+            say(str(error))
+    found: list[dict[str, Any]] = [bundle.to_json() for bundle in bundles]
+    output(as_json, found, verification_table(bundles))
+    if failed:
+        raise GateFailed(" | ".join(failed))
+
+
+def find_subject(run: str) -> Subject:
+    """The model a name stands for, with its test rows where it is a run."""
+    from pocketlm.data.load import load_call_rows
+    from pocketlm.export.subject import subject_of_folder, subject_of_run
+
+    folder = Path(run)
+    if ":" in run or ((folder / "config.json").is_file() and not (folder / "model").is_dir()):
+        return subject_of_folder(run)
+    opened, rows, reference = find_run(folder)
+    return subject_of_run(opened, rows, reference, load_call_rows(folder, opened.task.tools, "train"))
+
+
+def find_run(folder: Path) -> tuple[Run, list[CallRow], Callable[[], Report]]:
+    """A finished run, its test rows, and what makes its own report on them, once."""
+    from pocketlm.data.load import load_call_rows
+    from pocketlm.engines.open import open_engine
+    from pocketlm.evaluate.store import scored
+    from pocketlm.train.run import Run
+
+    run = Run.open(folder)
+    task = run.task
+    rows = load_call_rows(folder, task.tools)
 
     def reference() -> Report:
-        kept, key = run / "reports" / "tuned.json", opened.identity
-        return scored(kept, key, task, lambda: open_engine(str(run)), rows, constrain=True)
+        kept = folder / "reports" / "tuned.json"
+        return scored(kept, run.identity, task, lambda: open_engine(str(folder)), rows, constrain=True)
 
-    bundles = [export_run(opened, rows, reference, format=name.strip(), precision=precision) for name in to.split(",")]
-    found = [
-        {"file": str(b.file), **b.info, "checks": [vars(c) for c in b.checks], "comparison": b.comparison}
-        for b in bundles
-    ]
-    lines = [
-        f"{b.file} ({b.info['size_mb']:.0f} MB)\n" + "\n".join(f"  ok {c.name}: {c.found}" for c in b.checks)
-        for b in bundles
-    ]
-    output(as_json, found, "\n".join(lines))
+    return run, rows, reference

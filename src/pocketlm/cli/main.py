@@ -22,6 +22,7 @@ from pocketlm.cli import (
     init,
     plan,
     run,
+    shrink,
     suite,
     train,
 )
@@ -49,6 +50,7 @@ app.add_typer(suite.app, name="suite")
 app.command("history")(suite.history)
 app.command("calibrate")(calibrate.calibrate)
 app.command("explain")(explain.explain)
+app.command("shrink")(shrink.shrink)
 app.command("export")(export.export)
 app.command("run")(run.run)
 app.add_typer(adapters.app, name="adapters")

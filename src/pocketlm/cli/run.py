@@ -13,7 +13,9 @@ from pocketlm.core.errors import InputError
 
 
 def run(
-    engine: Annotated[str, typer.Argument(help="runs/NAME, FILE.gguf, starter:NAME, hf:NAME or a model folder.")],
+    engine: Annotated[
+        str, typer.Argument(help="runs/NAME, an exported file or its folder, starter:NAME, hf:NAME or a model folder.")
+    ],
     request: Annotated[
         str | None, typer.Argument(help="The request; without it, requests are read line by line.")
     ] = None,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -11,10 +11,10 @@ from numpy.typing import NDArray
 
 from pocketlm.core.errors import InputError
 from pocketlm.core.files import read_json
+from pocketlm.engines.batching import by_length
 
 Vectors = NDArray[np.float32]  # (texts, width)
 
-BATCH = 32  # texts at once; on 2 cores larger batches are no faster
 PARTS = ("Transformer", "Pooling", "Normalize")  # of a sentence-transformers folder, those that are done here
 
 
@@ -33,7 +33,8 @@ class Embedder(Protocol):
 
 
 def open_embedder(uri: str, *, threads: int | None = None) -> Embedder:
-    """Open what `uri` names: `static`, `starter:minilm-l6`, `hf:NAME`, a folder with an encoder's weights, or a GGUF file.
+    """Open what `uri` names: `static`, `starter:minilm-l6`, `hf:NAME`, a folder with an encoder's weights, or a
+    GGUF, ONNX or TFLite file.
 
     Raises:
         InputError: nothing there, or a kind we do not know. EnvironmentLacks: a package or a download is missing.
@@ -46,6 +47,14 @@ def open_embedder(uri: str, *, threads: int | None = None) -> Embedder:
         from pocketlm.engines.llamacpp_embedder import LlamaCppEmbedder
 
         return LlamaCppEmbedder(Path(uri), threads=threads)
+    if uri.endswith(".onnx"):
+        from pocketlm.engines.onnx_embedder import OnnxEmbedder
+
+        return OnnxEmbedder(Path(uri), threads=threads)
+    if uri.endswith(".tflite"):
+        from pocketlm.engines.litert_embedder import LitertEmbedder
+
+        return LitertEmbedder(Path(uri), threads=threads)
     if uri.startswith("starter:"):
         from pocketlm.models.starters import starter_encoder
 
@@ -77,12 +86,12 @@ class EncoderEmbedder:
 
         from pocketlm.models.load import load_tokenizer
 
-        _check_parts(folder)
+        check_parts(folder)
         logging.disable_progress_bar()
         self.uri = uri or str(folder)
         self._model = AutoModel.from_pretrained(folder, dtype=torch.float32, local_files_only=True).eval()
         self._tokenizer = load_tokenizer(folder)
-        self._longest = _longest(folder, self._tokenizer, self._model.config)
+        self._longest = longest(folder, self._tokenizer, self._model.config)
 
     def embed(self, texts: Sequence[str]) -> Vectors:
         """See `Embedder`."""
@@ -93,7 +102,7 @@ class EncoderEmbedder:
             return vectors
         ids: list[list[int]] = self._tokenizer(list(texts), truncation=True, max_length=self._longest)["input_ids"]
         with torch.inference_mode():
-            for rows in _batches([len(tokens) for tokens in ids]):
+            for rows in by_length([len(tokens) for tokens in ids]):
                 vectors[rows] = self._means([ids[i] for i in rows])
         return vectors
 
@@ -113,14 +122,7 @@ class EncoderEmbedder:
         return torch.nn.functional.normalize((states * real[:, :, None]).sum(1), dim=1).numpy()
 
 
-def _batches(lengths: Sequence[int]) -> Iterator[list[int]]:
-    """Indices of texts of like length, so that little is padded; empty texts are left out."""
-    order = sorted((i for i, length in enumerate(lengths) if length), key=lambda i: lengths[i])
-    for start in range(0, len(order), BATCH):
-        yield order[start : start + BATCH]
-
-
-def _longest(folder: Path, tokenizer: Any, config: Any) -> int:
+def longest(folder: Path, tokenizer: Any, config: Any) -> int:
     """Tokens of a text that are read: what sentence-transformers was told, else what the model can."""
     told = folder / "sentence_bert_config.json"
     limits = [tokenizer.model_max_length, getattr(config.get_text_config(), "max_position_embeddings", None)]
@@ -128,7 +130,7 @@ def _longest(folder: Path, tokenizer: Any, config: Any) -> int:
     return min(int(limit) for limit in limits if limit)
 
 
-def _check_parts(folder: Path) -> None:
+def check_parts(folder: Path) -> None:
     """Refuse a sentence-transformers folder that pools in another way or has further layers."""
     modules, pooling = folder / "modules.json", folder / "1_Pooling" / "config.json"
     if modules.is_file():

@@ -7,7 +7,7 @@ before llama.cpp sees it.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
 from itertools import accumulate
 from pathlib import Path
@@ -18,7 +18,7 @@ from pocketlm.core.machine import cores
 from pocketlm.engines.base import Generation, Grammars, Ids, Odds, Tick, ends_of, grammar_of
 from pocketlm.engines.llamacpp_server import LlamaCppServer
 from pocketlm.models.gguf_header import GgufHeader, check_gguf
-from pocketlm.tasks.template import template_for
+from pocketlm.tasks.template import Message, template_for
 
 CONTROL, USER_DEFINED = 3, 4  # token types of the GGUF vocabulary
 FORCE = 1e6  # a logit bias no real logit can beat
@@ -33,9 +33,18 @@ class LlamaCppEngine:
 
     `exact` keeps the attention cache in float32 and turns fused attention off. Log-probabilities of SmolLM2-135M in
     float32 then agree with torch to 2e-4 instead of 2e-3: it tells an error of conversion from ordinary rounding.
+
+    Args:
+        adapters: files of LoRA adapters by names of one's own, loaded beside the model; `use` chooses among them.
+
+    Raises:
+        InputError: a file is damaged, or an adapter is for another kind of model.
     """
 
-    def __init__(self, path: Path, *, threads: int | None = None, context: int = 4096, exact: bool = False) -> None:
+    def __init__(
+        self, path: Path, *, threads: int | None = None, context: int = 4096, exact: bool = False,
+        adapters: Mapping[str, Path] | None = None,
+    ) -> None:  # fmt: skip
         header = check_gguf(path)
         self.uri = str(path)
         self.template = template_for(_special_tokens(header), header.metadata.get("tokenizer.chat_template")).name
@@ -46,7 +55,12 @@ class LlamaCppEngine:
         self.begin = int(header.metadata.get("tokenizer.ggml.bos_token_id", self._stop))
         self.opening = [self.begin] if header.metadata.get("tokenizer.ggml.add_bos_token") else []
         threads = threads or cores()
-        self._server: LlamaCppServer | None = LlamaCppServer(Path(path), threads, self.context, exact)
+        self._adapters: list[str] = list(adapters or {})
+        self._adapter: str | None = None
+        files = [Path(file) for file in (adapters or {}).values()]
+        for file in files:
+            check_adapter(file, architecture)
+        self._server: LlamaCppServer | None = LlamaCppServer(Path(path), threads, self.context, exact, adapters=files)
 
     def generate(
         self, prompts: Sequence[str], *, max_tokens: int = 128, grammar: Grammars = None, tick: Tick | None = None
@@ -123,6 +137,23 @@ class LlamaCppEngine:
                     return Odds(token, float(other["logprob"]), _likeliest(place, top))
         raise InputError(f"{self.uri}: llama.cpp gives no probability to token {token}")
 
+    def render(self, messages: Sequence[Message]) -> str:
+        """The prompt that llama.cpp itself makes of messages, by the chat template in the file, an answer opened."""
+        turns = [{"role": message.role, "content": message.content} for message in messages]
+        return cast(
+            str, self._running().post("/apply-template", {"messages": turns, "add_generation_prompt": True})["prompt"]
+        )
+
+    def use(self, adapter: str | None) -> None:
+        """Answer with one of the adapters the engine was opened with, or with none, from the next request on.
+
+        Raises:
+            InputError: there is no adapter of that name.
+        """
+        if adapter is not None and adapter not in self._adapters:
+            raise InputError(f"{self.uri}: no adapter {adapter!r}; there are {', '.join(self._adapters) or 'none'}")
+        self._adapter = adapter
+
     def tokenize(self, text: str) -> list[int]:
         """llama.cpp's own token ids of `text`: special tokens recognised, nothing added in front or behind."""
         body = {"content": text, "add_special": False, "parse_special": True}
@@ -152,7 +183,22 @@ class LlamaCppEngine:
         greedy = {"temperature": 0, "top_k": 1, "cache_prompt": True}
         # ids, not text: given text, llama.cpp adds a begin token where the file asks for one
         request = {"prompt": tokens, "max_tokens": max_tokens, **greedy, **more}
+        if self._adapters:  # the server drops its cached prompt when they change
+            scales = [float(name == self._adapter) for name in self._adapters]
+            request["lora"] = [{"id": place, "scale": scale} for place, scale in enumerate(scales)]
         return {key: value for key, value in request.items() if value is not None}
+
+
+def check_adapter(path: Path, architecture: str | None) -> None:
+    """Prove that a file is a whole LoRA adapter for this kind of model, since llama.cpp may end the process over another.
+
+    Raises:
+        InputError: it is not.
+    """
+    metadata = check_gguf(path).metadata
+    if metadata.get("adapter.type") != "lora" or metadata.get("general.architecture") != architecture:
+        what = f"{metadata.get('general.type')} for {metadata.get('general.architecture')}"
+        raise InputError(f"{path}: holds no LoRA adapter for {architecture} but a {what}")
 
 
 def _special_tokens(header: GgufHeader) -> list[str]:

@@ -13,7 +13,7 @@ import json
 import secrets
 import subprocess
 import sys
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -31,6 +31,7 @@ class ServerSettings:
         key: what every request must show; the server listens on loopback, and no other program may use it.
         exact: attention cache in float32, fused attention off.
         pooling: "mean", "cls" or "last" of a text's tokens becomes its vector; empty: the file writes text.
+        adapters: files of adapters to load, none of them in force; a request names those that are, by their places here.
     """
 
     path: str
@@ -39,6 +40,7 @@ class ServerSettings:
     exact: bool
     key: str
     pooling: str
+    adapters: Sequence[str] = ()
 
 
 class LlamaCppServer:
@@ -48,7 +50,9 @@ class LlamaCppServer:
         EnvironmentLacks: xllamacpp is not installed. InputError: llama.cpp cannot load the file.
     """
 
-    def __init__(self, path: Path, threads: int, context: int, exact: bool, pooling: str = "") -> None:
+    def __init__(
+        self, path: Path, threads: int, context: int, exact: bool, pooling: str = "", adapters: Sequence[Path] = ()
+    ) -> None:
         if find_spec("xllamacpp") is None:
             raise EnvironmentLacks("llama.cpp is not installed; run: pip install xllamacpp")
         self._path = path
@@ -59,7 +63,7 @@ class LlamaCppServer:
         )  # fmt: skip
         # a session of its own, so that Ctrl-C reaches us and not the server
         assert self._process.stdin and self._process.stdout
-        settings = ServerSettings(str(path), threads, context, exact, self._key, pooling)
+        settings = ServerSettings(str(path), threads, context, exact, self._key, pooling, [*map(str, adapters)])
         self._process.stdin.write(json.dumps(asdict(settings)))
         self._process.stdin.write("\n")
         self._process.stdin.flush()
@@ -67,7 +71,8 @@ class LlamaCppServer:
         if "address" not in started:
             self.close()
             why = started.get("error", "it ended the process")
-            raise InputError(f"{path}: llama.cpp cannot load this file ({why}); export or download it again")
+            which = "this file, or an adapter," if adapters else "this file"
+            raise InputError(f"{path}: llama.cpp cannot load {which} ({why}); export or download it again")
         self._address = str(started["address"]).removeprefix("http://")
 
     def post(self, endpoint: str, body: dict[str, Any]) -> dict[str, Any]:
@@ -138,6 +143,9 @@ def _start(settings: ServerSettings) -> Any:
     params.api_keys = [settings.key]
     params.ui = params.endpoint_slots = params.fit_params = False
     params.cache_ram_mib, params.cache_idle_slots = 0, False  # else finished prompts pile up to 8 GB
+    params.use_jinja = True
+    params.lora_adapters = [xllamacpp.CommonAdapterLoraInfo(file, 0.0) for file in settings.adapters]
+    params.lora_init_without_apply = True
     if settings.exact:
         params.cache_type_k = params.cache_type_v = xllamacpp.ggml_type.GGML_TYPE_F32
         params.flash_attn_type = xllamacpp.llama_flash_attn_type.LLAMA_FLASH_ATTN_TYPE_DISABLED

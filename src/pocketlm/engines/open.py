@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from importlib import import_module
 from pathlib import Path
 
 from pocketlm.core.errors import InputError
@@ -9,11 +10,18 @@ from pocketlm.engines.base import Engine
 from pocketlm.engines.remote import OPENERS, OWN_KEY, OpenAITeacher
 from pocketlm.engines.teacher import LocalTeacher, Teacher
 
+# an exported file's ending -> the engine of its runtime
+EXPORTED = {
+    ".gguf": "pocketlm.engines.llamacpp:LlamaCppEngine",
+    ".onnx": "pocketlm.engines.onnx_engine:OnnxEngine",
+    ".litertlm": "pocketlm.engines.litert_engine:LitertEngine",
+}
+
 
 def open_engine(uri: str, *, threads: int | None = None) -> Engine:
     """Open what `uri` names.
 
-    `runs/NAME`, a model folder, `hf:NAME`, `starter:NAME` -> torch; `FILE.gguf` -> llama.cpp.
+    `runs/NAME`, a model folder, `hf:NAME`, `starter:NAME` -> torch; an exported file or the bundle that holds it -> its runtime.
 
     Args:
         threads: processor threads for its arithmetic; by default what the engine thinks best. torch has one number
@@ -23,22 +31,22 @@ def open_engine(uri: str, *, threads: int | None = None) -> Engine:
         InputError: nothing there, or a kind we do not know. EnvironmentLacks: the engine's package is missing.
     """
     place = engine_path(uri)
-    if place.suffix == ".gguf":
-        from pocketlm.engines.llamacpp import LlamaCppEngine
-
-        return LlamaCppEngine(place, threads=threads)
+    if place.suffix in EXPORTED:
+        module, _, made = EXPORTED[place.suffix].partition(":")
+        opened: Engine = getattr(import_module(module), made)(place, threads=threads)
+        return opened
     from pocketlm.engines.torch_engine import TorchEngine
 
     return TorchEngine(place, uri, threads=threads)
 
 
 def engine_path(uri: str) -> Path:
-    """The GGUF file or the model folder that `open_engine` opens for `uri`; a starter is fetched if it is not here yet.
+    """The exported file or the model folder that `open_engine` opens for `uri`; a starter is fetched if it is not here yet.
 
     Raises:
         InputError: nothing there. EnvironmentLacks: it cannot be fetched.
     """
-    if uri.endswith(".gguf"):
+    if is_exported(uri):
         return Path(uri)
     if uri.startswith(("starter:", "hf:")):
         from pocketlm.models.load import resolve_base
@@ -46,11 +54,21 @@ def engine_path(uri: str) -> Path:
         return resolve_base(uri)
     folder = Path(uri)
     if not folder.is_dir():
-        raise InputError(f"{uri}: no such run, model folder or .gguf file; starters are written starter:NAME")
-    gguf = next(iter(sorted(folder.glob("*.gguf"))), None)
-    if not (folder / "model").is_dir() and not (folder / "config.json").is_file() and gguf:
-        return gguf
-    return folder / "model" if (folder / "model" / "config.json").is_file() else folder
+        raise InputError(f"{uri}: no such run, model folder or exported file; starters are written starter:NAME")
+    if (folder / "model" / "config.json").is_file():
+        return folder / "model"
+    files = [file for ending in EXPORTED for file in sorted(folder.glob(f"*{ending}"))]
+    return files[0] if files else folder
+
+
+def is_exported(uri: str) -> bool:
+    """Whether a name is that of an exported file."""
+    return uri.endswith(tuple(EXPORTED))
+
+
+def home_of(uri: str) -> Path:
+    """The folder that holds what belongs to an engine, such as its tools and its calibration."""
+    return Path(uri).parent if is_exported(uri) else Path(uri)
 
 
 def open_teacher(uri: str, *, threads: int | None = None) -> Teacher:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -17,6 +16,7 @@ from numpy.typing import NDArray
 
 from pocketlm.core.errors import InputError
 from pocketlm.core.files import read_json
+from pocketlm.engines.open import home_of
 from pocketlm.evaluate.report import Report
 
 Numbers = NDArray[np.float64]
@@ -216,7 +216,7 @@ def _at_most(wrong: int, rows: int, error: float) -> float:
 
 def calibration_of(engine: str) -> Calibration | None:
     """The calibration kept with a run or an exported file, None where there is none."""
-    kept = (Path(engine).parent if engine.endswith(".gguf") else Path(engine)) / KEPT
+    kept = home_of(engine) / KEPT
     return Calibration.from_json(read_json(kept)["calibration"]) if kept.is_file() else None
 
 

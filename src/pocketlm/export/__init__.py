@@ -1,0 +1,3 @@
+from pocketlm.core.verbs import callable_room
+
+callable_room(__name__, "bundle", "export")

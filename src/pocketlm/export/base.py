@@ -6,7 +6,7 @@ rows or scores; bundle.py and verify.py do.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, Protocol
@@ -32,6 +32,8 @@ class Source:
         chat_template: Jinja text for the exported file; None for the folder's own.
         stop_token: the token that ends an answer; None for the tokenizer's end token.
         lineage: what the model was made from, see models.load.lineage.
+        texts: what the model reads and writes in its job, prompt and answer together, by which rounding is weighed; where
+            there are none, plain sentences and its own answers serve.
     """
 
     folder: Path
@@ -40,6 +42,7 @@ class Source:
     chat_template: str | None = None
     stop_token: str | None = None
     lineage: Mapping[str, Any] = field(default_factory=dict)
+    texts: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -60,8 +63,28 @@ class Converted:
     notes: tuple[str, ...] = ()
 
 
+@dataclass(frozen=True)
+class Case:
+    """A prompt and what the model made of it, kept for a system that runs what this one cannot.
+
+    Attributes:
+        text: the prompt's text, so that the tokenizer is checked too; empty for none.
+        prompt: its token ids.
+        answer: token ids of the greedy answer, the stop token included; of a decoder.
+        top: the likeliest first tokens, (id, natural-log probability); of a decoder.
+        vector: of length 1; of an encoder.
+    """
+
+    text: str
+    prompt: Sequence[int]
+    answer: Sequence[int] = ()
+    top: Sequence[tuple[int, float]] = ()
+    vector: Sequence[float] = ()
+
+
 class Format(Protocol):
-    """One export format.
+    """One export format. One that does not run everywhere may have `leave_check(folder, cases)`: it writes what completes the
+    check elsewhere.
 
     Attributes:
         name: as in `--to NAME`.

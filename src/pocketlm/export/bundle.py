@@ -1,31 +1,47 @@
-"""A bundle: what an app downloads. The model file, the tools, the grammar, and the proof that it works.
+"""A bundle: what an app downloads. The model file, what it takes to use it, and the proof that it works.
 
-exports/gguf/  model.gguf, tools.json, grammar.gbnf, manifest.json. Made aside; it takes its name only when every check
-of the exported file has passed.
+exports/gguf/  model.gguf, tokenizer.json, chat_template.jinja, generation.json, tools.json, grammar.gbnf, MODEL_CARD.md,
+report.json, manifest.json. The model is converted into exports/gguf.unproven/, which takes the name exports/gguf/ only when
+every check of the file has passed, and is called exports/gguf.rejected/ when one has not.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+import os
+import shutil
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
+from datetime import date
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 from pocketlm.core.errors import GateFailed, InputError
-from pocketlm.core.files import read_json, sha256_file, sha256_value, write_json, write_text
+from pocketlm.core.files import atomic_dir, read_json, sha256_file, sha256_value, write_json, write_text
+from pocketlm.core.machine import memory_peak
 from pocketlm.core.manifest import read_manifest, write_manifest
 from pocketlm.core.progress import say
-from pocketlm.engines.base import Engine
+from pocketlm.engines.open import is_exported
+from pocketlm.evaluate.calibrate import KEPT as CALIBRATION
+from pocketlm.evaluate.calibrate import calibration_of
 from pocketlm.evaluate.evaluate import Report
-from pocketlm.export.base import Check
-from pocketlm.export.gguf import export_gguf
-from pocketlm.export.verify import Verification, verify
-from pocketlm.models.load import load_tokenizer
-from pocketlm.tasks.call import CallRow
-from pocketlm.tasks.template import TEMPLATES
-from pocketlm.train.run import Run
+from pocketlm.export.base import Check, Converted, Format
+from pocketlm.export.card import model_card
+from pocketlm.export.formats import find_format, find_precision
+from pocketlm.export.kits.kits import write_kits
+from pocketlm.export.subject import Subject
+from pocketlm.export.verify import Verification, timed, verify
 
-FORMATS = ("gguf",)
+VERSION = "1.0.0"  # of a bundle that was not released yet
+VECTORS = 32  # rows that become test vectors of the app kits
+CHECKING = 1  # rises whenever the same file would be checked otherwise
+TRAVELS = (
+    "tokenizer.json",
+    "tokenizer_config.json",
+    "special_tokens_map.json",
+    "LICENSE",
+    "NOTICE",
+)  # of the model's folder
 
 
 @dataclass(frozen=True)
@@ -33,106 +49,221 @@ class Bundle:
     """An exported, verified folder."""
 
     folder: Path
-    report: Report
-    checks: list[Check]
-    comparison: dict[str, Any]
-    info: dict[str, Any]
+
+    @property
+    def manifest(self) -> dict[str, Any]:
+        """What it was made from and what was proven."""
+        return read_manifest(self.folder)
+
+    @property
+    def info(self) -> dict[str, Any]:
+        """Its file, size_mb, precision, bits_per_weight, parameters, notes; latency where it was measured."""
+        return dict(self.manifest["info"])
 
     @property
     def file(self) -> Path:
         """The model file."""
-        return self.folder / "model.gguf"
+        return self.folder / str(self.info["file"])
+
+    @property
+    def checks(self) -> list[Check]:
+        """What was checked."""
+        return [Check(**check) for check in self.manifest["verification"]["checks"]]
+
+    @property
+    def comparison(self) -> dict[str, Any] | None:
+        """The paired comparison with the model it was made from; None where there were no rows."""
+        found: dict[str, Any] | None = self.manifest["verification"]["comparison"]
+        return found
+
+    @property
+    def report(self) -> Report | None:
+        """The file's own report; None where there were no rows, or nothing here runs it."""
+        kept = self.folder / "report.json"
+        return Report.from_json(read_json(kept)) if kept.is_file() else None
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain values for scripts."""
+        checks = [asdict(check) for check in self.checks]
+        return {"file": str(self.file), **self.info, "checks": checks, "comparison": self.comparison}
 
 
-def export_run(
-    run: Run, rows: Sequence[CallRow], reference: Callable[[], Report], *, format: str = "gguf", precision: str = "q8_0"
+def export(
+    subject: Subject,
+    to: str | Format = "gguf",
+    *,
+    precision: str | None = None,
+    out: Path | None = None,
+    threads: int | None = None,
+    latency: bool = True,
 ) -> Bundle:
-    """Export a run and prove that the very file does the job of the trained model on `rows`.
+    """Write a model in a format and prove that the very file does the job; what was made before is used again.
 
     Args:
-        reference: gives the trained model's report on the same rows, made only when needed.
+        to: a name in formats.FORMATS, or a format made otherwise.
+        precision: the format's own name, or "fp16", "int8", "int4"; by default the format's first.
+        out: the bundle's folder, by default exports/FORMAT of the subject's home.
+        latency: time its answers too (a decoder that runs here), for the manifest; seconds to a minute.
 
     Raises:
-        InputError: an unknown format. GateFailed: the file did not pass; it is left as rejected.gguf for a look.
+        InputError: an unknown format or precision, or a model this format cannot express. EnvironmentLacks: a package is
+            missing. GateFailed: a check failed; the folder is left as FOLDER.rejected for a look.
     """
-    if format not in FORMATS:
-        raise InputError(f"--to {format}: unknown format; there are {', '.join(FORMATS)}")
-    folder = run.folder / "exports" / format
-    key = sha256_value([run.identity, precision, [row.to_json() for row in rows]])
-    if (
-        (folder / "manifest.json").is_file()
-        and read_manifest(folder).get("key") == key
-        and (folder / "model.gguf").is_file()
-    ):
-        return _open(folder)
-    template = TEMPLATES[run.manifest["template"]]
-    lineage = run.manifest["lineage"]
-    candidate = folder / "rejected.gguf"
-    meta = {
-        "name": run.folder.name,
-        "license": lineage.get("licence", ""),
-        "base_name": lineage.get("title", lineage["base"]),
-    }
-    info = export_gguf(
-        run.model, candidate, precision=precision, chat_template=template.jinja, stop_token=template.stop,
-        meta={name: value for name, value in meta.items() if value},
-    )  # fmt: skip
-    say(
-        f"Wrote {info.size_mb:.0f} MB ({precision}, {info.bits_per_weight:.2f} bits per weight); opening that file in llama.cpp"
-    )
-    engine = _open_file(candidate)
-    try:
-        result = verify(run.task, engine, load_tokenizer(run.model), reference(), rows)
-    finally:
-        engine.close()
+    format = find_format(to) if isinstance(to, str) else to
+    chosen = find_precision(format, subject.source.kind, precision)
+    folder = out or subject.home / "exports" / format.name
+    key = sha256_value([subject.identity, format.name, chosen, [row.to_json() for row in subject.rows], CHECKING])
+    bundle = Bundle(folder)
+    if not _is_made(bundle, key):
+        _make(subject, format, chosen, folder, key, threads)
+    if latency and is_exported(str(bundle.file)) and subject.source.kind == "decoder" and "latency" not in bundle.info:
+        _time(bundle, subject, threads)
+    return bundle
+
+
+def _is_made(bundle: Bundle, key: str) -> bool:
+    kept = bundle.folder / "manifest.json"
+    return kept.is_file() and bundle.manifest.get("key") == key and bundle.file.exists()
+
+
+def _make(subject: Subject, format: Format, precision: str, folder: Path, key: str, threads: int | None) -> None:
+    """Convert, verify, add what travels along, and let the folder take its name."""
+    unproven = folder.with_name(f"{folder.name}.unproven")
+    converted = _convert(subject, format, precision, unproven, key)
+    result = verify(subject, format, unproven, converted, precision, threads=threads)
+    _add_companions(subject, format, converted, precision, result, unproven)
+    info = {**asdict(converted), "precision": precision, "format": format.name, "runtime": format.runtime}
+    info |= {"executed": format.executes, "memory_gb": round(memory_peak() / 1e9, 2)}
+    (unproven / CONVERSION).unlink()
+    write_manifest(unproven, _manifest(subject, unproven, key, result, info))
     if not result.passed:
+        rejected = folder.with_name(f"{folder.name}.rejected")
+        _rename(unproven, rejected)
         failed = "; ".join(f"{check.name}: {check.found}" for check in result.checks if not check.passed)
-        raise GateFailed(f"{candidate}: the exported file does not do the job ({failed}); try --precision f16")
-    _finish(
-        folder,
-        candidate,
-        run,
-        key,
-        result,
-        {"size_mb": info.size_mb, "precision": precision, "bits_per_weight": info.bits_per_weight},
+        raise GateFailed(f"{rejected}: the exported file does not do the job ({failed})")
+    _rename(unproven, folder)
+
+
+CONVERSION = "conversion.json"
+
+
+def _convert(subject: Subject, format: Format, precision: str, folder: Path, key: str) -> Converted:
+    """The model's files in `folder`, unless a verification that was interrupted left them there."""
+    stamp = folder / CONVERSION
+    if stamp.is_file() and (kept := read_json(stamp))["key"] == key:
+        return Converted(**{**kept["converted"], "notes": tuple(kept["converted"]["notes"])})
+    say(f"Converting {subject.source.name} to {format.name}, {precision}")
+    with atomic_dir(folder) as aside:
+        converted = format.convert(subject.source, aside, precision)
+        write_json(aside / CONVERSION, {"key": key, "converted": asdict(converted)})
+    size, bits = converted.size_mb, converted.bits_per_weight
+    say(
+        f"Wrote {size:.0f} MB ({bits:.2f} bits a weight); {'opening that file in ' + format.runtime if format.executes else 'checking'}"
     )
-    return _open(folder)
+    return converted
 
 
-def _finish(folder: Path, candidate: Path, run: Run, key: str, result: Verification, info: dict[str, Any]) -> None:
-    file = folder / "model.gguf"
-    template = TEMPLATES[run.manifest["template"]]
-    (folder / "manifest.json").unlink(missing_ok=True)
-    candidate.replace(file)
-    write_json(folder / "tools.json", run.task.tools.to_openai())
-    write_text(folder / "grammar.gbnf", run.task.grammar(template))
-    write_json(folder / "report.json", replace(result.report, engine=str(file)).to_json())
-    write_manifest(
-        folder,
-        {
-            "kind": "bundle",
-            "key": key,
-            "format": "gguf",
-            "sha256": sha256_file(file),
-            "tools_in_prompt": run.config.tools_in_prompt,
-            "tools_sha256": run.task.tools.sha256,
-            "grounding": run.task.grounding.to_json(),
-            "template": template.name,
-            "lineage": run.manifest["lineage"],
-            "verification": result.to_json(),
-            "info": info,
+def _add_companions(
+    subject: Subject, format: Format, converted: Converted, precision: str, result: Verification, folder: Path
+) -> None:
+    """Write what travels beside the model's file."""
+    source = subject.source
+    for name in TRAVELS:
+        if (source.folder / name).is_file() and not (folder / name).exists():
+            shutil.copyfile(source.folder / name, folder / name)
+    if subject.template:
+        write_text(folder / "chat_template.jinja", subject.template.jinja)
+        own = folder / "generation.json"  # some formats say more there
+        write_json(own, {**_generation(subject), **(read_json(own) if own.is_file() else {})})
+    if subject.tools is not None:
+        write_json(folder / "tools.json", subject.tools.to_openai())
+        write_text(folder / "grammar.gbnf", subject.task.grammar(subject.template))
+        _write_kits(subject, folder / "kits")
+    if (subject.home / CALIBRATION).is_file():
+        shutil.copyfile(subject.home / CALIBRATION, folder / CALIBRATION)
+    if result.report:
+        write_json(folder / "report.json", replace(result.report, engine=source.name).to_json())
+    made = f"Made on {date.today()} with pocketlm {version('pocketlm')}"
+    write_text(folder / "MODEL_CARD.md", model_card(subject, format, converted, precision, result.checks, made))
+
+
+def _write_kits(subject: Subject, folder: Path) -> None:
+    """The app's code; a model whose functions no kit can express goes without."""
+    assert subject.template
+    made = calibration_of(str(subject.home))
+    try:
+        write_kits(
+            subject.task, subject.template, folder, name=subject.source.name, version=VERSION, rows=subject.rows[:VECTORS],
+            threshold=made.threshold if made else None, calibration=made,
+        )  # fmt: skip
+    except InputError as error:
+        say(f"without app kits: {error}")
+
+
+def _generation(subject: Subject) -> dict[str, Any]:
+    """How answers are to be generated."""
+    template = subject.template
+    assert template
+    tokenizer = subject.tokenizer
+    return {
+        "template": template.name,
+        "stop": template.stop,
+        "stop_id": tokenizer.convert_tokens_to_ids(template.stop),
+        "begin_id": tokenizer.bos_token_id,
+        "greedy": True,
+        "max_tokens": subject.task.max_tokens if subject.task else 256,
+    }
+
+
+def _manifest(subject: Subject, folder: Path, key: str, result: Verification, info: dict[str, Any]) -> dict[str, Any]:
+    files = sorted(file for file in folder.rglob("*") if file.is_file())
+    return {
+        "kind": "bundle",
+        "key": key,
+        "name": subject.source.name,
+        "files": {file.relative_to(folder).as_posix(): sha256_file(file) for file in files},
+        "template": subject.template.name if subject.template else None,
+        "lineage": dict(subject.source.lineage),
+        **subject.facts,
+        "verification": {
+            "passed": result.passed,
+            "checks": [asdict(check) for check in result.checks],
+            "metrics": result.report.metrics if result.report else {},
+            "comparison": result.comparison.to_json() if result.comparison else None,
         },
-    )
+        "info": info,
+    }
 
 
-def _open(folder: Path) -> Bundle:
-    manifest = read_manifest(folder)
-    found = manifest["verification"]
-    report = Report.from_json(read_json(folder / "report.json"))
-    return Bundle(folder, report, [Check(**check) for check in found["checks"]], found["comparison"], manifest["info"])
+def _rename(folder: Path, to: Path) -> None:
+    """Give a folder its name; what had it is removed."""
+    if to.exists():
+        old = to.with_name(f".{to.name}.{os.getpid()}.old")
+        os.replace(to, old)
+        os.replace(folder, to)
+        shutil.rmtree(old)
+    else:
+        os.replace(folder, to)
 
 
-def _open_file(file: Path) -> Engine:
-    from pocketlm.engines.llamacpp import LlamaCppEngine
+def _time(bundle: Bundle, subject: Subject, threads: int | None) -> None:
+    found = timed(subject, str(bundle.file), threads)
+    write_json(bundle.folder / "manifest.json", {**bundle.manifest, "info": {**bundle.info, "latency": found}})
 
-    return LlamaCppEngine(file)
+
+def verification_table(bundles: Sequence[Bundle]) -> str:
+    """The bundles and their checks, as text."""
+    lines = []
+    for bundle in bundles:
+        info = bundle.info
+        lines.append(
+            f"{bundle.file}  {info['size_mb']:.1f} MB, {info['precision']}, {info['bits_per_weight']:.2f} bits a weight"
+        )
+        lines += [f"  {'ok ' if check.passed else 'BAD'} {check.name}: {check.found}" for check in bundle.checks]
+        if found := info.get("latency"):
+            lines.append(
+                f"      answers in {found['p50_ms']:.0f} ms (p50), {found['p95_ms']:.0f} ms (p95) on {found['threads']} threads, "
+                f"first text after {found['first_token_ms']:.0f} ms; {found['memory_mb']:.0f} MB of memory"
+            )
+        lines += [f"      {note}" for note in info["notes"]]
+    return "\n".join(lines)

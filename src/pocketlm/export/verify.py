@@ -1,95 +1,227 @@
-"""Proof that an exported file still does the job: the very file is opened in its own runtime and scored."""
+"""Proof that an exported file still does the job: the very file is opened in its own runtime and held against the model.
+
+A fault in a conversion seldom stops a file from opening: a wrong rope base, a head in the wrong order or a lost stop token
+give a model that talks, worse. So tokens, prompts, odds, score and ends are each compared with the model itself.
+"""
 
 from __future__ import annotations
 
-import random
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
-from pocketlm.engines.base import Engine
+from pocketlm.core.errors import PocketError
+from pocketlm.engines.base import Engine, Generation, Ids
 from pocketlm.evaluate.compare import Comparison, compare
 from pocketlm.evaluate.evaluate import Report, evaluate
-from pocketlm.export.base import Check
-from pocketlm.tasks.call import CallRow, CallTask
-from pocketlm.tasks.template import TEMPLATES
+from pocketlm.evaluate.latency import measure_latency
+from pocketlm.export.base import Case, Check, Converted, Format
+from pocketlm.export.fidelity import bound_for, same_ids, same_odds, same_prompts, same_stops, same_vectors
+from pocketlm.export.strings import SENTENCES, odd_strings
+from pocketlm.export.subject import Subject
+from pocketlm.tasks.call import CallTask
+
+STRINGS = 10_000
+ROWS = 32  # whose odds are compared, and to which free answers are given
+LONG, END = 768, 48  # tokens of one long text, and of its end, whose odds are compared
+TOP_KEPT = 10  # first tokens whose odds are kept for another system
+TIMED = 24  # prompts that are timed
+DEFAULT_ANSWER = 24  # tokens of a free answer where there are no rows
 
 
 @dataclass(frozen=True)
 class Verification:
-    """All checks, the report of the exported file, and the paired comparison with the reference."""
+    """All checks; where there were rows, the report of the exported file and the paired comparison with the model's."""
 
     checks: list[Check]
-    report: Report
-    comparison: Comparison
+    report: Report | None = None
+    comparison: Comparison | None = None
 
     @property
     def passed(self) -> bool:
         """Whether every check passed."""
         return all(check.passed for check in self.checks)
 
-    def to_json(self) -> dict[str, Any]:
-        """Plain values, without the rows."""
-        return {
-            "passed": self.passed,
-            "checks": [vars(check) for check in self.checks],
-            "metrics": self.report.metrics,
-            "comparison": self.comparison.to_json(),
-        }
-
 
 def verify(
-    task: CallTask,
-    exported: Engine,
-    tokenizer: Any,
-    reference: Report,
-    rows: Sequence[CallRow],
+    subject: Subject,
+    format: Format,
+    folder: Path,
+    converted: Converted,
+    precision: str,
     *,
-    tolerance: float = 0.02,
+    threads: int | None = None,
 ) -> Verification:
-    """Hold an exported file against the trained model's report on the same rows.
+    """Hold what was converted into `folder` against the model it was made from.
 
-    Args:
-        tokenizer: the training tokenizer; token ids must be equal on prompts, answers and odd text.
-        tolerance: exact match that may be lost. A larger loss passes only if the paired interval does not show it.
+    Whatever the runtime refuses (a file it cannot open, a prompt it will not take) is a failed check, not an error.
     """
-    template = TEMPLATES[exported.template]
-    texts = [task.prompt(row, template) + task.completion(row, template) for row in rows] + odd_strings()
-    unequal = [
-        text for text in texts if exported.tokenize(text) != tokenizer(text, add_special_tokens=False)["input_ids"]
-    ]
-    report = evaluate(
-        task, exported, rows, constrain=bool(reference.settings["constrain"]), title="Scoring the exported file"
+    checks = format.inspect(subject.source, folder, precision)
+    if not format.executes:
+        if leave := getattr(format, "leave_check", None):
+            leave(folder, cases(subject))
+        return Verification([*checks, not_executed(format)])
+    try:
+        engine = format.open(folder, subject.source.kind, threads=threads)
+    except PocketError as error:
+        return Verification([*checks, Check("opens", False, str(error))])
+    try:
+        judge = _verify_encoder if subject.source.kind == "encoder" else _verify_decoder
+        found = judge(subject, engine, converted)
+    finally:
+        engine.close()
+    return replace(found, checks=[*checks, *found.checks])
+
+
+def not_executed(format: Format) -> Check:
+    """What is said of a format whose runtime does not exist on this system."""
+    return Check(
+        "runs", True, f"converted, not executed: {format.runtime} does not run on this system; see MODEL_CARD.md"
     )
+
+
+def cases(subject: Subject) -> list[Case]:
+    """Prompts with what the model itself makes of them, for a system that runs what this one cannot."""
+    tokenizer = subject.tokenizer
+    if subject.source.kind == "encoder":
+        from pocketlm.engines.embedder import EncoderEmbedder
+
+        embedder = EncoderEmbedder(subject.source.folder)
+        vectors = embedder.embed(SENTENCES)
+        embedder.close()
+        ids = [tokenizer(text)["input_ids"] for text in SENTENCES]
+        return [
+            Case(text, own, vector=list(map(float, v))) for text, own, v in zip(SENTENCES, ids, vectors, strict=True)
+        ]
+    from pocketlm.engines.torch_engine import TorchEngine
+
+    prompts, most = _prompts(subject)
+    engine = TorchEngine(subject.source.folder)
+    answers = engine.generate(prompts, max_tokens=most)
+    asked = [engine.tokenize(prompt) for prompt in prompts]
+    odds = engine.odds([(prompt, answer.ids[:1]) for prompt, answer in zip(asked, answers, strict=True)], top=TOP_KEPT)
+    engine.close()
+    return [
+        Case(text, prompt, answer.ids, first[0].top)
+        for text, prompt, answer, first in zip(prompts, asked, answers, odds, strict=True) if answer.ids
+    ]  # fmt: skip
+
+
+def _verify_decoder(subject: Subject, engine: Engine, converted: Converted) -> Verification:
+    assert subject.template
+    tokenizer = subject.tokenizer
+
+    def wanted(text: str) -> list[int]:
+        ids: list[int] = tokenizer(text, add_special_tokens=False)["input_ids"]
+        return ids
+
+    checks = [same_ids(_texts(subject), engine.tokenize, wanted)]
+    render = getattr(engine, "render", None)
+    if render:
+        checks.append(same_prompts(subject.dialogues(), subject.template, render))
+    checks += _beside(subject, engine, wanted, converted)
+    if not subject.rows or subject.reference is None:
+        return Verification(checks)
+    reference = subject.reference()
+    constrain = bool(reference.settings["constrain"])
+    report = evaluate(subject.task, engine, subject.rows, constrain=constrain, title="Scoring the exported file")
     comparison = compare(reference, report)
-    endless = sum(row.value("stopped") == 0 for row in report.rows)
-    was_endless = sum(row.value("stopped") == 0 for row in reference.rows)
-    kept = comparison.difference >= -tolerance or comparison.verdict != "worse"
-    checks = [
-        Check(
-            "token ids", not unequal, f"{len(texts) - len(unequal)} of {len(texts)} strings equal" + _example(unequal)
-        ),
-        Check(
-            "score",
-            kept,
-            f"exact {report.metrics['exact']:.1%}, {comparison.difference:+.1%} "
-            f"[{comparison.low:+.1%}, {comparison.high:+.1%}], {comparison.verdict}",
-        ),
-        Check("stop", endless <= was_endless + len(rows) // 100, f"{endless} of {len(rows)} answers did not end"),
-    ]
+    checks += [_score(report, comparison, subject.tolerance), _endless(reference, report)]
     return Verification(checks, report, comparison)
 
 
-def odd_strings(count: int = 200, seed: int = 0) -> list[str]:
-    """Strings that break tokenizers: scripts, emoji, white space, digits, template marks."""
-    rng = random.Random(seed)
-    pieces = [
-        "  ", "\t", "\n\n", " \n ", "\u00a0", "\u3000", "naïve", "Ünïcödé", "日本語", "한국어", "русский", "العربية", "हिन्दी",
-        "👩‍👩‍👧‍👦", "🇩🇪", "🙂", "e\u0301", "1234567", "3.14", "0x1F", "don't", "I'LL", "{\"a\":[1]}", "<|im_end|>", "<|im_start|>",
-        "https://example.org/?q=1&r=2", "ﬁ", "\u200b", "—", "…", "#tag", "C++", "a_b", "CamelCase", "\\n", "'''", "\"\"",
-    ]  # fmt: skip
-    return ["".join(rng.choices(pieces, k=rng.randint(1, 8))) for _ in range(count)]
+def _texts(subject: Subject) -> list[str]:
+    """Odd strings, and whatever the model was made to read and write."""
+    template, task = subject.template, subject.task
+    assert template
+    texts = [template.render(messages) for messages in subject.dialogues(len(subject.rows))]
+    if isinstance(task, CallTask):
+        texts += [task.completion(row, template) for row in subject.rows]
+    texts = list(dict.fromkeys([*texts, *SENTENCES]))[: STRINGS // 2]
+    return texts + odd_strings(STRINGS - len(texts), template.marks)
 
 
-def _example(unequal: Sequence[str]) -> str:
-    return f", not {unequal[0]!r:.60}" if unequal else ""
+def _beside(subject: Subject, engine: Engine, tokenize: Any, converted: Converted) -> list[Check]:
+    """Odds and free answers, beside the model itself, which is opened once for both."""
+    from pocketlm.engines.torch_engine import TorchEngine
+
+    prompts, most = _prompts(subject)
+    reference = TorchEngine(subject.source.folder)
+    try:
+        ours: list[Generation] = reference.generate(prompts, max_tokens=most)
+        pairs: list[tuple[Ids, Ids]] = [
+            (tokenize(prompt), answer.ids) for prompt, answer in zip(prompts, ours, strict=True) if answer.ids
+        ]
+        names = [prompt for prompt, answer in zip(prompts, ours, strict=True) if answer.ids]
+        room = min(LONG, engine.context - 1, reference.context - 1)
+        long: list[int] = tokenize(" ".join(SENTENCES * 4))[:room]
+        end = min(END, len(long) // 2)
+        pairs.append((long[:-end], long[-end:]))
+        odds = same_odds(
+            reference, engine, pairs, [*names, "the end of a long text"], bound_for(converted.bits_per_weight)
+        )
+    finally:
+        reference.close()
+    theirs = engine.generate(prompts, max_tokens=most)
+    return [odds, same_stops(ours, theirs, prompts)]
+
+
+def _prompts(subject: Subject) -> tuple[list[str], int]:
+    """A few prompts of the task, evenly spread, else of plain sentences; and the most tokens of an answer."""
+    assert subject.template
+    if subject.rows:
+        step = max(1, len(subject.rows) // ROWS)
+        rows = subject.rows[::step][:ROWS]
+        return [subject.task.prompt(row, subject.template) for row in rows], subject.task.max_tokens
+    return [subject.template.render(messages) for messages in subject.dialogues()], DEFAULT_ANSWER
+
+
+def _score(report: Report, comparison: Comparison, tolerance: float) -> Check:
+    """A loss larger than the tolerance passes only where the paired interval does not show it."""
+    kept = comparison.difference >= -tolerance or comparison.verdict != "worse"
+    lost = f"; lost: {', '.join(repr(report.rows[i].text[:40]) for i in comparison.lost[:3])}" if not kept else ""
+    return Check(
+        "score", kept,
+        f"{report.main} {report.value:.1%}, {comparison.difference:+.1%} [{comparison.low:+.1%}, {comparison.high:+.1%}], "
+        f"{comparison.verdict}; {comparison.same:.1%} of {len(report.rows)} answers the same{lost}",
+    )  # fmt: skip
+
+
+def _endless(reference: Report, report: Report) -> Check:
+    """Whether answers end under the grammar, as often as the model's own."""
+    endless, was = (sum(row.value("stopped") == 0 for row in one.rows) for one in (report, reference))
+    return Check(
+        "ends", endless <= was + len(report.rows) // 100, f"{endless} of {len(report.rows)} answers did not end"
+    )
+
+
+def _verify_encoder(subject: Subject, embedder: Any, converted: Converted) -> Verification:
+    from pocketlm.engines.embedder import EncoderEmbedder
+
+    checks = []
+    tokenizer = subject.tokenizer
+    if hasattr(embedder, "tokenize"):
+        checks.append(
+            same_ids(odd_strings(STRINGS), embedder.tokenize, lambda text: list(tokenizer(text)["input_ids"]))
+        )
+    reference = EncoderEmbedder(subject.source.folder)
+    texts = [*SENTENCES, " ".join(SENTENCES), *(text for text in odd_strings(100, seed=1) if text.strip())]
+    checks.append(same_vectors(reference, embedder, texts, bound_for(converted.bits_per_weight)))
+    reference.close()
+    return Verification(checks)
+
+
+def timed(subject: Subject, uri: str, threads: int | None) -> dict[str, float]:
+    """The latency and memory of a decoder's file, as an app would ask it: names as in evaluate.latency.METRICS."""
+    assert subject.template
+    if subject.rows:
+        step = max(1, len(subject.rows) // TIMED)
+        rows = subject.rows[::step][:TIMED]
+        prompts = [subject.task.prompt(row, subject.template) for row in rows]
+        grammars = [subject.task.grammar(subject.template, row) for row in rows]
+        given: Sequence[str] | None = grammars if all(grammars) else None
+        found = measure_latency(uri, prompts, grammars=given, threads=threads, max_tokens=subject.task.max_tokens)
+    else:
+        found = measure_latency(uri, _prompts(subject)[0], threads=threads, max_tokens=DEFAULT_ANSWER)
+    return {**found.metrics, "threads": found.threads}

@@ -45,6 +45,12 @@ def load_model(folder: Path, dtype: Any) -> Any:
     return AutoModelForCausalLM.from_pretrained(folder, dtype=dtype, local_files_only=True).eval()
 
 
+def is_encoder(folder: Path) -> bool:
+    """Whether a model's folder holds one that turns texts into vectors and writes none."""
+    named = read_json(folder / "config.json").get("architectures") or []
+    return not any(name.endswith(("ForCausalLM", "ForConditionalGeneration", "LMHeadModel")) for name in named)
+
+
 def template_of(tokenizer: Any) -> Template:
     """The chat template the tokenizer carries, otherwise the one whose markers it knows."""
     return template_for(list(tokenizer.get_vocab()), tokenizer.chat_template)

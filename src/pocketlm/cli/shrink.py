@@ -1,0 +1,76 @@
+"""`pocketlm shrink`: the smallest model that still does the job."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from pocketlm.cli.common import Json, be_quiet, output
+
+
+def shrink(
+    run: Annotated[Path, typer.Argument(help="The run's folder.")],
+    keep: Annotated[float, typer.Option(help="Share of the run's score that has to be kept, 0 to 1.")] = 0.98,
+    max_mb: Annotated[float | None, typer.Option(help="The most the file may take, in 10^6 bytes.")] = None,
+    max_p95_ms: Annotated[float | None, typer.Option(help="The most that 95 of 100 answers may take, on this machine.")] = None,
+    minutes: Annotated[float, typer.Option(help="Begin nothing new after that; the same command goes on where it stopped.")] = 60.0,
+    as_json: Json = False,
+) -> None:  # fmt: skip
+    """Cut tokens, blocks and channels, heal, and spend bits where they are missed: the smallest model that passes.
+
+    Every candidate is a GGUF file that is opened in llama.cpp and scored on the validation rows. The smallest that passes is
+    written to RUN/shrunk/gguf with its proof, and scored on the test rows, which the search never sees. RUN/shrunk/frontier.html
+    shows all that was tried. Exit code 3 where nothing passes.
+    """
+    be_quiet(as_json)
+    from pocketlm.cli.export import find_run
+    from pocketlm.core.errors import GateFailed, InputError
+    from pocketlm.core.progress import say
+    from pocketlm.data.load import load_call_rows
+    from pocketlm.engines.open import open_engine
+    from pocketlm.evaluate.store import scored
+    from pocketlm.shrink.frontier import frontier_text, write_frontier
+    from pocketlm.shrink.result import as_json as to_json
+    from pocketlm.shrink.result import bundle_of, told, verdict
+    from pocketlm.shrink.search import Goal, Search, smallest
+    from pocketlm.shrink.shapes import Rows
+
+    if not 0 < keep <= 1:
+        raise InputError(f"--keep {keep}: give a share of the score, such as 0.98")
+    original, test, reference = find_run(run)
+    tools = original.task.tools
+    rows = Rows(load_call_rows(run, tools, "train"), load_call_rows(run, tools, "valid"))
+    if len(rows.valid) < FEW:
+        say(
+            f"{len(rows.valid)} validation rows: each is {1 / len(rows.valid):.1%} of the score by which models are chosen"
+        )
+    home, goal = run / "shrunk", Goal(keep, max_mb, max_p95_ms, minutes)
+    before = scored(
+        run / "reports" / "valid.json", original.identity, original.task, lambda: open_engine(str(run)), rows.valid,
+        constrain=True,
+    )  # fmt: skip
+    say(f"{run}: {before.main} {before.value:.1%} on {len(rows.valid)} validation rows")
+    if not before.value:
+        raise InputError(f"{run}: gets none of its {len(rows.valid)} validation rows right; train it longer first")
+    trials = Search(original, rows, before, goal, home).run()
+    chosen = smallest(trials, goal)
+    page = home / "frontier.html"
+    write_frontier(page, run.resolve().name, trials, goal, {"score": before.value})
+    text = f"{frontier_text(trials, goal)}\n\nPicture: {page}"
+    if chosen is None:
+        output(as_json, to_json(trials, None, None, None), text)
+        wanted = f"{keep:.0%} of the score" + (f" in {max_mb:g} MB" if max_mb else "")
+        raise GateFailed(f"{run}: nothing that was tried passes ({wanted}); allow more, or give it more --minutes")
+    try:
+        bundle = bundle_of(chosen, original, test, rows.train, home / "gguf", keep=keep)
+    except GateFailed:
+        output(as_json, to_json(trials, chosen, None, None), text)
+        raise
+    last = verdict(bundle, reference)
+    text += f"\n\n{bundle.file}: {bundle.info['size_mb']:.1f} MB\n{told(last)}"
+    output(as_json, to_json(trials, chosen, bundle, last), text)
+
+
+FEW = 200  # validation rows under which a warning is due
