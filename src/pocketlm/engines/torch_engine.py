@@ -259,7 +259,7 @@ def _steps(
     feed, real = _pad_left([tokens[shared:] for tokens in ids], stop)
     place = shared + (real.cumsum(1) - 1).clamp_(min=0)
     matchers = [engine._matchers.fresh(grammar) for grammar in grammars if grammar]
-    rows, finished, cache = torch.arange(len(ids)), torch.zeros(len(ids), dtype=torch.bool), None
+    rows, finished, cache = torch.arange(len(ids)), torch.zeros(len(ids), dtype=torch.bool), _whole_cache()
     shared_prefix.use(model)
     for _ in range(max_tokens):
         out = model(
@@ -298,8 +298,17 @@ def _pad_left(ids: Sequence[Sequence[int]], filler: int) -> tuple[Tensor, Tensor
 def _run_prefix(model: Any, ids: list[int]) -> tuple[list[Tensor], list[Tensor]]:
     """Keys and values of a prefix, per layer (kv heads, prefix, head width); empty where there is no prefix."""
     model.set_attn_implementation("sdpa")
-    layers = model(input_ids=torch.tensor([ids or [0]]), use_cache=True, logits_to_keep=1).past_key_values.layers
+    cache = _whole_cache()
+    model(input_ids=torch.tensor([ids or [0]]), past_key_values=cache, use_cache=True, logits_to_keep=1)
+    layers = cache.layers
     return [layer.keys[0, :, : len(ids)] for layer in layers], [layer.values[0, :, : len(ids)] for layer in layers]
+
+
+def _whole_cache() -> Any:
+    """A cache that forgets nothing: transformers' own drops what a sliding window no longer sees, and with it its place."""
+    from transformers import DynamicCache
+
+    return DynamicCache()
 
 
 def _allowed(scores: Tensor, matchers: list[Any], stop: int, finished: Tensor) -> Tensor:

@@ -1,0 +1,234 @@
+"""The weights of an ONNX export: read from safetensors, made into blocks of small integers, and back into numbers.
+
+A row of a matrix is cut into blocks of BLOCK weights. A block is stored as one float16 scale, integers of `bits` bits and,
+where it pays, the integer that means zero: weight = (integer - zero) * scale. That is the layout of ONNX Runtime's operators
+MatMulNBits and GatherBlockQuantized.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pocketlm.core.errors import InputError
+from pocketlm.core.files import read_json
+from pocketlm.core.machine import cores
+
+Floats = NDArray[np.float32]
+
+BLOCK = 32
+SHRINKS = (1.0, 0.9, 0.8, 0.7)  # of a 4-bit block's range that are tried: cutting its ends refines the rest
+REFINED = 2  # times the scale of a try is refined
+DAMPED = 0.01  # of the mean square of the inputs, added to each, so that few texts do not say too much
+LEAST = 1e-3  # importance of a weight, as a share of its block's mean
+PIECE = 1 << 13  # blocks quantized at once, so that all tries stay in the processor's cache
+
+
+class Weights:
+    """The tensors of a model folder, read one at a time.
+
+    Raises:
+        InputError: no weights there, or a damaged file.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        index = folder / "model.safetensors.index.json"
+        names = sorted(set(read_json(index)["weight_map"].values())) if index.is_file() else ["model.safetensors"]
+        self._files: dict[str, Any] = {}
+        for file in (folder / name for name in names):
+            opened = _open(file)
+            self._files |= dict.fromkeys(opened.keys(), opened)
+
+    def __contains__(self, name: str) -> bool:
+        return name in self._files
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._files)
+
+    def shape(self, name: str) -> tuple[int, ...]:
+        """The tensor's shape, without reading it; InputError where there is none."""
+        return tuple(self._file(name).get_slice(name).get_shape())
+
+    def read(self, name: str) -> Floats:
+        """The tensor in float32; InputError where there is none."""
+        values: Floats = self._file(name).get_tensor(name).float().numpy()
+        return values
+
+    def _file(self, name: str) -> Any:
+        if name not in self._files:
+            raise InputError(f"the model's weights have no tensor {name}")
+        return self._files[name]
+
+
+def _open(file: Path) -> Any:
+    from safetensors import SafetensorError, safe_open
+
+    if not file.is_file():
+        raise InputError(f"{file}: no such file; the model's weights belong there")
+    try:
+        return safe_open(file, framework="pt")
+    except SafetensorError as error:
+        raise InputError(f"{file}: damaged ({error}); download or save it again") from error
+
+
+@dataclass(frozen=True)
+class Blocks:
+    """A matrix (rows, columns) in blocks.
+
+    Attributes:
+        codes: (rows, blocks, bytes) uint8; of two 4-bit integers in a byte the first is the lower.
+        scales: (rows, blocks) float16.
+        zeros: (rows, bytes) uint8, packed as `codes` are; None where 2 ** (bits - 1) means zero in every block.
+    """
+
+    bits: int
+    codes: NDArray[np.uint8]
+    scales: NDArray[np.float16]
+    zeros: NDArray[np.uint8] | None = None
+
+
+def quantize(weight: Floats, bits: int, moments: Floats | None = None, *, feedback: bool = True) -> Blocks:
+    """A matrix whose columns divide into blocks, rounded to integers of `bits` (4 or 8) bits.
+
+    At 8 bits the largest weight of a block decides its scale. At 4 bits each block takes, of several ranges, the one of least
+    squared error, with a zero of its own; and where the moments are known, columns make up for what the ones before them lost
+    (GPTQ, arXiv:2210.17323).
+
+    Args:
+        moments: (columns, columns) mean products of the matrix's inputs; used at 4 bits.
+        feedback: whether columns make up for others, which only helps the product with these inputs.
+    """
+    rows, columns = weight.shape
+    count = columns // BLOCK
+    if bits == 4 and moments is not None and feedback:
+        codes, scales, zeros = _round_in_turn(weight, moments)
+    else:
+        share = _shares(np.ones(columns, np.float32) if moments is None else moments.diagonal())
+
+        def convert(start: int) -> _Piece:
+            piece = np.ascontiguousarray(weight[start : start + step]).reshape(-1, BLOCK)
+            return _round_8(piece) if bits == 8 else _round_4(piece, np.tile(share, (len(piece) // count, 1)))
+
+        step = max(1, PIECE // count)
+        with ThreadPoolExecutor(cores()) as pool:
+            done = list(pool.map(convert, range(0, rows, step)))
+        codes, scales, zeros = (np.concatenate(part) for part in zip(*done, strict=True))
+    return Blocks(
+        bits,
+        pack(codes.reshape(-1, BLOCK), bits).reshape(rows, count, -1),
+        scales.reshape(rows, count),
+        None if bits == 8 else pack(zeros.reshape(rows, count), bits),
+    )
+
+
+def _shares(importance: Floats) -> Floats:
+    """How much an error in a column costs, as a share of its block's mean, (blocks, BLOCK)."""
+    share = importance.reshape(-1, BLOCK)
+    share = share / np.maximum(share.mean(axis=1, keepdims=True), np.float32(1e-30))
+    kept: Floats = np.clip(share, LEAST, None).astype(np.float32)
+    return kept
+
+
+def dequantize(blocks: Blocks) -> Floats:
+    """The matrix that a runtime computes with."""
+    rows, count = blocks.scales.shape
+    codes = unpack(blocks.codes, blocks.bits).astype(np.float32)
+    zeros: Any = np.float32(2 ** (blocks.bits - 1))
+    if blocks.zeros is not None:
+        zeros = unpack(blocks.zeros, blocks.bits)[:, :count, None].astype(np.float32)
+    matrix: Floats = ((codes - zeros) * blocks.scales.astype(np.float32)[:, :, None]).reshape(rows, -1)
+    return matrix
+
+
+def pack(values: NDArray[np.uint8], bits: int) -> NDArray[np.uint8]:
+    """Integers along the last axis into bytes, the first in the lowest bits; an odd end is filled with zeros."""
+    if bits == 8:
+        return values
+    padded = np.pad(values, [(0, 0)] * (values.ndim - 1) + [(0, values.shape[-1] % 2)])
+    return padded[..., 0::2] | padded[..., 1::2] << np.uint8(4)
+
+
+def unpack(packed: NDArray[np.uint8], bits: int) -> NDArray[np.uint8]:
+    """The reverse of `pack`; a filled end stays."""
+    if bits == 8:
+        return packed
+    return np.stack([packed & 15, packed >> 4], axis=-1).reshape(*packed.shape[:-1], -1)
+
+
+_Piece = tuple[NDArray[np.uint8], NDArray[np.float16], NDArray[np.uint8]]
+
+
+def _round_8(weight: Floats) -> _Piece:
+    scales = (np.abs(weight).max(axis=1, keepdims=True) / np.float32(127)).astype(np.float16)
+    codes = np.rint(weight * _inverse(scales)).clip(-127, 127) + 128
+    return codes.astype(np.uint8), scales, np.full_like(scales, 128, dtype=np.uint8)
+
+
+def _round_4(weight: Floats, importance: Floats) -> _Piece:
+    """The best of several ranges for every block: lowest and highest weight, each drawn in towards zero.
+
+    The scale of each try is then the one of least squared error for its integers (as in ggml's k-quants), and the integers are
+    rounded anew.
+    """
+    low, high = weight.min(axis=1, keepdims=True).clip(max=0), weight.max(axis=1, keepdims=True).clip(min=0)
+    heavy, best = importance * weight, np.full((len(weight), 1), np.inf, np.float32)
+    codes, zeros = np.zeros_like(weight), np.zeros_like(best)
+    scales = np.zeros_like(best, dtype=np.float16)
+    for shrink in SHRINKS:
+        scale = ((high - low) * np.float32(shrink / 15)).astype(np.float16)
+        zero = np.rint(-low * np.float32(shrink) * _inverse(scale))
+        for _ in range(REFINED):
+            code = (np.rint(weight * _inverse(scale)) + zero).clip(0, 15) - zero
+            power = np.maximum(_sum(importance * code * code), np.float32(1e-30))
+            scale = (_sum(heavy * code) / power).astype(np.float16)
+        error = _sum(importance * (code * scale.astype(np.float32) - weight) ** 2)
+        better = error < best
+        for kept, tried in ((best, error), (codes, code + zero), (scales, scale), (zeros, zero)):
+            np.copyto(kept, tried, where=better)
+    return codes.astype(np.uint8), scales, zeros.astype(np.uint8)
+
+
+def _round_in_turn(weight: Floats, moments: Floats) -> _Piece:
+    """Column after column; each time the columns to come are moved so that the product with the inputs stays.
+
+    How a column's error is spread follows from the Cholesky factor of the moments' inverse (GPTQ, algorithm 1).
+    """
+    rows, columns = weight.shape
+    products = moments.astype(np.float64)
+    products[np.diag_indices(columns)] += max(DAMPED * float(products.diagonal().mean()), 1e-12)
+    spread = np.linalg.cholesky(np.linalg.inv(products)).T.astype(np.float32)
+    share, left = _shares(moments.diagonal()), np.ascontiguousarray(weight.T)  # (columns, rows)
+    codes = np.empty((rows, columns), np.uint8)
+    scales, zeros = np.empty((rows, columns // BLOCK), np.float16), np.empty((rows, columns // BLOCK), np.uint8)
+    for index, start in enumerate(range(0, columns, BLOCK)):
+        end = start + BLOCK
+        block, lost = left[start:end], np.empty((BLOCK, rows), np.float32)
+        _, scale, zero = _round_4(np.ascontiguousarray(block.T), np.tile(share[index], (rows, 1)))
+        scales[:, index], zeros[:, index] = scale[:, 0], zero[:, 0]
+        wide, inverse, middle = scale[:, 0].astype(np.float32), _inverse(scale)[:, 0], zero[:, 0].astype(np.float32)
+        for i in range(BLOCK):
+            code = (np.rint(block[i] * inverse) + middle).clip(0, 15)
+            codes[:, start + i] = code
+            lost[i] = (block[i] - (code - middle) * wide) / spread[start + i, start + i]
+            block[i + 1 :] -= spread[start + i, start + i + 1 : end, None] * lost[i]
+        left[end:] -= spread[start:end, end:].T @ lost
+    return codes, scales, zeros
+
+
+def _sum(values: Floats) -> Floats:
+    """Of each block, (blocks, 1)."""
+    total: Floats = values.sum(axis=1, keepdims=True)
+    return total
+
+
+def _inverse(scales: NDArray[np.float16]) -> Floats:
+    """One over the scales as they are stored; 0 for a block of nothing."""
+    wide = scales.astype(np.float32)
+    with np.errstate(divide="ignore"):
+        return np.where(wide == 0, np.float32(0), np.float32(1) / wide)
