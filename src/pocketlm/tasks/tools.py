@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -57,11 +57,16 @@ class ValueSpan:
 
 @dataclass(frozen=True)
 class Tool:
-    """One function: its name, what it does, and the JSON Schema of its arguments (an object)."""
+    """One function: its name, what it does, and the JSON Schema of its arguments (an object).
+
+    `confirm`: whether an app asks its user before it runs a call; None where the file does not say. It stands beside the
+    function ("x-confirm", or the hints of the Model Context Protocol under "annotations"), so no prompt shows it.
+    """
 
     name: str
     description: str
     parameters: Schema
+    confirm: bool | None = None
 
     @property
     def properties(self) -> Mapping[str, Schema]:
@@ -77,7 +82,8 @@ class Tool:
     def to_openai(self) -> dict[str, Any]:
         """The tool as it stands in `tools.json`."""
         function = {"name": self.name, "description": self.description, "parameters": self.parameters}
-        return {"type": "function", "function": function}
+        beside = {} if self.confirm is None else {"x-confirm": self.confirm}
+        return {"type": "function", "function": function, **beside}
 
 
 class ToolSet:
@@ -124,7 +130,7 @@ class ToolSet:
     @cached_property
     def sha256(self) -> str:
         """Hash of names and schemas: a model is bound to the tools it was trained for."""
-        return sha256_value(self.to_openai())
+        return sha256_value([replace(tool, confirm=None).to_openai() for tool in self])
 
     def __getitem__(self, name: str) -> Tool:
         return self._by_name[name]
@@ -173,9 +179,9 @@ def check_value(value: Any, schema: Schema, where: str) -> list[str]:
     types = _types(schema)
     if types and not any(_is_type(value, name) for name in types):
         return [f"{where}: expected {' or '.join(types)}, got {json_type(value)} {value!r:.60}"]
-    if "enum" in schema and value not in schema["enum"]:
+    if "enum" in schema and not any(_is_same(value, allowed) for allowed in schema["enum"]):
         return [f"{where}: {value!r:.60} is not one of {', '.join(map(repr, schema['enum']))}"]
-    if "const" in schema and value != schema["const"]:
+    if "const" in schema and not _is_same(value, schema["const"]):
         return [f"{where}: {value!r:.60} is not {schema['const']!r}"]
     if isinstance(value, dict):
         return _check_object(value, schema, where)
@@ -218,6 +224,11 @@ def _is_type(value: Any, name: str) -> bool:
     return isinstance(value, TYPES[name])
 
 
+def _is_same(value: Any, allowed: Any) -> bool:
+    """Equality of JSON values; to Python true is 1."""
+    return bool(value == allowed) and isinstance(value, bool) == isinstance(allowed, bool)
+
+
 def json_type(value: Any) -> str:
     """The name that JSON Schema gives a value's type; an integer is one even where it could be a number."""
     return next((name for name in TYPES if _is_type(value, name)), type(value).__name__)
@@ -235,7 +246,17 @@ def _read_tool(item: Any, where: str, problems: list[str]) -> Tool | None:
         return None
     found = list(_schema_problems(parameters, name))
     problems.extend(found)
-    return None if found else Tool(name, str(function.get("description", "")), parameters)
+    confirm = _read_confirm({**function, **item})
+    return None if found else Tool(name, str(function.get("description", "")), parameters, confirm)
+
+
+def _read_confirm(item: Mapping[str, Any]) -> bool | None:
+    """What a tool says about asking first; "x-confirm" goes before the hints."""
+    hints = item.get("annotations")
+    hints = hints if isinstance(hints, dict) else {}
+    read_only = hints.get("readOnlyHint")
+    told = item.get("x-confirm", False if read_only is True else hints.get("destructiveHint"))
+    return told if isinstance(told, bool) else None
 
 
 def _schema_problems(schema: Any, where: str) -> Iterator[str]:
