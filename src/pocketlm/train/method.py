@@ -5,6 +5,7 @@ Plain LoRA is ours (lora.py), since its speed is. DoRA, dropout and quantized ba
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -68,6 +69,29 @@ def load_trainable(base: Path, settings: TrainConfig, compute: Compute) -> Any:
         enable = newer or model.gradient_checkpointing_enable
         enable({"use_reentrant": False})
     keep_freed_memory()  # from here on: what loading frees must not become holes in training's memory
+    return model
+
+
+def load_frozen(folder: Path, settings: TrainConfig, compute: Compute, rows: Sequence[int] | None = None) -> Any:
+    """A model that only tells, ready for packed batches.
+
+    Args:
+        rows: of its vocabulary, those it keeps, in their order; None: all.
+
+    Raises:
+        InputError: it cannot read packed rows.
+    """
+    model = load_model(folder, compute.dtype).requires_grad_(False)
+    if rows is not None:
+        kept = torch.tensor(rows)
+        for layer in (model.get_input_embeddings(), model.lm_head):
+            layer.weight = torch.nn.Parameter(layer.weight[kept], requires_grad=False)
+    device = choose_device(settings.device)
+    model.to(device)
+    use_packed_attention(model)
+    check_packing(model)
+    if device.type == "cpu":
+        fuse(model)
     return model
 
 

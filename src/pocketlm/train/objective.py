@@ -36,7 +36,15 @@ class NextToken(nn.Module):
 
     def forward(self, batch: Batch) -> Tensor:
         """The loss, a scalar in fp32."""
-        smoothing, noise = (self.smoothing, self.noise) if self.training else (0.0, 0.0)
+        states, matrix = self.states(batch)
+        smoothing = self.smoothing if self.training else 0.0
+        vocabulary = _TrainedVocabularyLoss if matrix.requires_grad else _VocabularyLoss
+        loss: Tensor = vocabulary.apply(states, matrix, batch.label, smoothing)  # type: ignore[no-untyped-call]
+        return loss
+
+    def states(self, batch: Batch) -> tuple[Tensor, Tensor]:
+        """(labels, width) the last states where a label is, and the vocabulary's (tokens, width)."""
+        noise = self.noise if self.training else 0.0
         rounded = self.autocast is not None and torch.is_grad_enabled()  # measuring is exact
         with torch.autocast(batch.ids.device.type, self.autocast, enabled=rounded):
             embedded = self.model.get_input_embeddings()(batch.ids)
@@ -45,11 +53,8 @@ class NextToken(nn.Module):
             hidden = self.model.model(
                 inputs_embeds=embedded, position_ids=batch.positions, use_cache=False, batch=batch
             )
-            states, matrix = hidden.last_hidden_state[0, batch.labelled], self.model.lm_head.weight
-        states = states.to(self.autocast) if rounded else states
-        vocabulary = _TrainedVocabularyLoss if matrix.requires_grad else _VocabularyLoss
-        loss: Tensor = vocabulary.apply(states, matrix, batch.label, smoothing)  # type: ignore[no-untyped-call]
-        return loss
+            states = hidden.last_hidden_state[0, batch.labelled]
+        return states.to(self.autocast) if rounded else states, self.model.lm_head.weight
 
 
 class _TrainedVocabularyLoss(torch.autograd.Function):

@@ -5,8 +5,6 @@ Foretold from the real thing: the model is loaded, a few of the training's own s
 
 from __future__ import annotations
 
-import math
-import statistics
 import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -14,22 +12,18 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from accelerate import Accelerator
-from torch import nn
 
-from pocketlm.core.config import Config, TrainConfig
+from pocketlm.core.config import Config
 from pocketlm.core.devices import DEVICES, Device
 from pocketlm.core.machine import disk_free, memory_free, memory_peak
 from pocketlm.models.load import resolve_base
 from pocketlm.tasks.call import CallRow
 from pocketlm.tasks.tools import ToolSet
-from pocketlm.train.batches import Example, plan_batches, shared_prefix
-from pocketlm.train.compute import choose_device, choose_micro, choose_threads
-from pocketlm.train.loop import State, mean_loss, plan_steps, take_step
+from pocketlm.train.compute import choose_micro, choose_threads
 from pocketlm.train.method import check_method, choose, load_objective
+from pocketlm.train.probe import PROBE_SECONDS, probe
 from pocketlm.train.run import count, encode_all
 
-PROBE_SECONDS = 6.0  # of training steps
 EXPORTED_BITS = {"q8_0": 8.5, "q4_0": 4.5}  # a weight's, scales included
 RUNTIME_MB = 60  # what a runtime needs besides weights and keys and values
 
@@ -112,79 +106,6 @@ def plan_run(config: Config, tools: ToolSet, train: Sequence[CallRow], valid: Se
         exported_mb={name: round(size, 1) for name, size in exported.items()},
         fits={device.name: _fits(device, exported["q8_0"], memory) for device in DEVICES},
     )
-
-
-@dataclass(frozen=True)
-class Probe:
-    """What a few real steps foretell of a training.
-
-    Attributes:
-        steps, tokens: of the whole training; tokens as in History.
-        step_seconds, validation_seconds: of one step and one validation.
-        validations: how many there will be.
-    """
-
-    steps: int
-    tokens: int
-    step_seconds: float
-    validation_seconds: float
-    validations: int
-
-    @property
-    def seconds(self) -> float:
-        """Of the whole training."""
-        return self.steps * self.step_seconds + self.validations * self.validation_seconds
-
-
-def probe(
-    objective: nn.Module,
-    epochs: Sequence[Sequence[Example]],
-    valid: Sequence[Example],
-    settings: TrainConfig,
-    *,
-    seed: int,
-    seconds: float,
-) -> Probe:
-    """Run a training's first steps for about so many seconds; what they did to the weights is of no use.
-
-    Args:
-        epochs: as many as are encoded; further ones are taken to be like the first.
-    """
-    prefix = shared_prefix([*(example for rows in epochs for example in rows), *valid])
-    team = Accelerator(cpu=choose_device(settings.device).type == "cpu")
-    plan = plan_steps(epochs, prefix, settings, seed, team.num_processes)
-    steps = round(len(plan) * max(1.0, settings.epochs / len(epochs)))
-    state = State(objective, settings, None)
-    objective.train()
-    times: list[float] = []
-    start = time.perf_counter()
-    for step in plan:
-        before = time.perf_counter()
-        take_step(objective, step, prefix, settings, state, settings.lr / 100, team)
-        times.append(time.perf_counter() - before)
-        if len(times) > 1 and time.perf_counter() - start + times[-1] > seconds:
-            break
-    validation = _validation_seconds(objective, valid, prefix, settings.micro_tokens or settings.batch_tokens)
-    tokens = sum(len(row) - prefix for step in plan for rows in step for row in rows) * steps // len(plan)
-    return Probe(
-        steps,
-        tokens,
-        statistics.median(times[1:] or times),  # the first one also compiles and allocates
-        validation,
-        math.ceil(steps / math.ceil(steps / settings.validations)) if valid else 0,
-    )
-
-
-def _validation_seconds(objective: nn.Module, valid: Sequence[Example], prefix: int, size: int) -> float:
-    """Of one validation: one batch of it is measured, once it is warm."""
-    if not valid:
-        return 0.0
-    batches = plan_batches([len(row) - prefix for row in valid], size, 0)
-    few = [valid[i] for i in batches[0]]
-    mean_loss(objective, few, prefix, size)
-    before = time.perf_counter()
-    mean_loss(objective, few, prefix, size)
-    return (time.perf_counter() - before) * len(batches)
 
 
 def _fits(device: Device, exported_mb: float, memory: int) -> bool:

@@ -37,6 +37,7 @@ from pocketlm.train.checks import check_examples, show_batch
 from pocketlm.train.track import LIVE
 
 if TYPE_CHECKING:
+    from pocketlm.train.distill import Distillation
     from pocketlm.train.loop import History
 
 ASIDE = {"save_seconds", "save_total_limit", "track"}  # settings that do not decide the weights
@@ -110,17 +111,23 @@ def train_run(
     folder: Path,
     *,
     must_resume: bool = False,
+    teaching: Distillation | None = None,
+    minutes: float | None = None,
 ) -> Run:
     """Train as `config` says and fill `folder`; reuse it when nothing changed, resume it when it was interrupted.
 
     Args:
         must_resume: do not start anew.
+        teaching: a model to learn from besides the rows.
+        minutes: time to train for, foretold by a probe; epochs that would take longer are left out.
 
     Raises:
         InputError: rows too long or without a label, a base without chat tokens, nothing to resume where that is asked.
     """
     processes = int(os.environ.get("WORLD_SIZE", "1"))  # as torchrun says
-    key = run_key(config, tools, train, valid, processes)
+    taught_by = teaching.identity(resolve_base(config.base)) if teaching else None
+    more = [taught_by, minutes] if teaching or minutes else []
+    key = run_key(config, tools, train, valid, processes, more)
     if found := _trained_before(folder, key):
         return found
 
@@ -129,8 +136,10 @@ def train_run(
 
     from pocketlm.train.checkpoint import Checkpoints
     from pocketlm.train.compute import choose_device, choose_micro, choose_threads
+    from pocketlm.train.distill import taught
     from pocketlm.train.loop import fit
     from pocketlm.train.method import check_method, choose, load_objective
+    from pocketlm.train.probe import epochs_within
     from pocketlm.train.track import tracked
 
     settings = config.train
@@ -138,6 +147,8 @@ def train_run(
     if settings.patience and not valid:
         raise InputError("train.patience: there are no validation rows to watch; give data.valid or leave it out")
     team = Accelerator(cpu=choose_device(config.train.device).type == "cpu")  # one process, or those torchrun started
+    if minutes and team.num_processes > 1:
+        raise InputError("a training of so many minutes is foretold on one process only; say train.epochs instead")
     checkpoints = Checkpoints(folder, key, keep=settings.save_total_limit)
     if checkpoints.files:
         say(f"{folder}: an interrupted training was found, going on")
@@ -155,13 +166,20 @@ def train_run(
     compute = choose(settings, chosen["compute"])
     torch.manual_seed(config.seed)  # after the probes, which draw random numbers where nothing is remembered
     objective = load_objective(resolve_base(config.base), settings, compute)
+    objective = taught(objective, teaching, settings, compute) if teaching else objective
     model = objective.model
     say(f"Training {count(model)} on {len(train)} rows ({compute})")
-    what = f"{count(model)} of {config.base}, {compute}"
+    what = f"{count(model)} of {config.base}, {compute}{', taught' if teaching else ''}"
     if team.is_main_process and not chosen["micro_tokens"]:
         chosen["micro_tokens"] = choose_micro(objective, material.epochs[0], settings, what)
-    chosen = _of_the_first(team, chosen)
     settings = settings.model_copy(update={"micro_tokens": chosen["micro_tokens"]})
+    if team.is_main_process and minutes and not chosen.get("epochs"):
+        chosen["epochs"] = epochs_within(
+            60 * minutes, objective, material.epochs, material.valid, settings, seed=config.seed
+        )
+    chosen = _of_the_first(team, chosen)
+    enough = chosen.get("epochs") or settings.epochs
+    settings = settings.model_copy(update={"micro_tokens": chosen["micro_tokens"], "epochs": enough})
     if team.is_main_process:
         folder.mkdir(parents=True, exist_ok=True)
         checkpoints.forget_others()
@@ -175,42 +193,44 @@ def train_run(
 
     with tracked(settings.track, folder, config, quiet=not team.is_main_process) as log:
         history = fit(
-            objective, material.epochs, material.valid, settings, seed=config.seed, checkpoints=checkpoints, log=log,
-            score=score if settings.watch == "exact" else None, team=team,
+            objective, material.epochs[: math.ceil(enough)], material.valid, settings, seed=config.seed,
+            checkpoints=checkpoints, log=log, score=score if settings.watch == "exact" else None, team=team,
         )  # fmt: skip
     if not team.is_main_process:
         team.wait_for_everyone()
         return Run(folder)
     _write(folder, config, model, template, tools, history)
-    last = history.steps[-1]
+    rows = {"train": len(train), "valid": len(valid)}
     write_manifest(
-        folder,
-        {
-            "kind": "run",
-            "key": key,
-            "task": config.task,
-            "template": template.name,
-            "tools_sha256": tools.sha256,
-            "tools_in_prompt": config.tools_in_prompt,
-            "grounding": task.grounding.to_json(),
-            "lineage": lineage(config.base),
-            "seed": config.seed,
-            "machine": describe(),
-            "compute": str(compute),
-            "rows": {"train": len(train), "valid": len(valid)},
-            "metrics": {
-                "train_seconds": round(history.seconds, 1),
-                "tokens_per_s": last["tokens_per_s"],
-                "steps": len(history.steps),
-                "valid_loss": history.valid_loss,
-                "memory_gb": round(memory_peak() / 1e9, 2),
-                **config.cost.of(history.seconds),
-            },
-        },
+        folder, _facts(config, material, tools, history) | {"key": key, "compute": str(compute), "rows": rows}
     )
     checkpoints.clear()
     team.wait_for_everyone()
     return Run(folder)
+
+
+def _facts(config: Config, material: Material, tools: ToolSet, history: History) -> dict[str, Any]:
+    """What a run's manifest says of its training."""
+    last = history.steps[-1]
+    return {
+        "kind": "run",
+        "task": config.task,
+        "template": material.template.name,
+        "tools_sha256": tools.sha256,
+        "tools_in_prompt": config.tools_in_prompt,
+        "grounding": material.task.grounding.to_json(),
+        "lineage": lineage(config.base),
+        "seed": config.seed,
+        "machine": describe(),
+        "metrics": {
+            "train_seconds": round(history.seconds, 1),
+            "tokens_per_s": last["tokens_per_s"],
+            "steps": len(history.steps),
+            "valid_loss": history.valid_loss,
+            "memory_gb": round(memory_peak() / 1e9, 2),
+            **config.cost.of(history.seconds),
+        },
+    }
 
 
 def _of_the_first(team: Any, value: dict[str, Any]) -> dict[str, Any]:
@@ -350,12 +370,17 @@ def _template(config: Config, tokenizer: Any) -> Template:
 
 
 def run_key(
-    config: Config, tools: ToolSet, train: Sequence[CallRow], valid: Sequence[CallRow], processes: int = 1
+    config: Config,
+    tools: ToolSet,
+    train: Sequence[CallRow],
+    valid: Sequence[CallRow],
+    processes: int = 1,
+    more: Sequence[Any] = (),
 ) -> str:
     """Hash of everything that decides the weights."""
     rows = [[row.to_json() for row in part] for part in (train, valid)]
     settings = config.model_dump(exclude={"data": True, "cost": True, "train": ASIDE})
-    return sha256_value([settings, tools.to_openai(), rows, *([processes] if processes > 1 else [])])
+    return sha256_value([settings, tools.to_openai(), rows, *([processes] if processes > 1 else []), *more])
 
 
 def encode(

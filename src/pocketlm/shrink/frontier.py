@@ -1,0 +1,92 @@
+"""What a search found, to look at: a table, and the picture of quality against size."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from pocketlm.core import page
+from pocketlm.core.files import write_text
+from pocketlm.evaluate.plots import BOTTOM, HEIGHT, LEFT, RIGHT, TOP, WIDTH, Axis, grid, line, picture
+from pocketlm.shrink.search import Goal, Trial, frontier, smallest
+
+
+def frontier_text(trials: Sequence[Trial], goal: Goal) -> str:
+    """The frontier as a table for a terminal; the one that was chosen is marked."""
+    chosen = smallest(trials, goal)
+    lines = [
+        f"  {'MB':>7} {'bits':>5} {'weights':>8} {'score':>7} {'kept':>7} {'p95':>8}  what is left, in which types"
+    ]
+    for trial in frontier(trials):
+        mark = "*" if trial is chosen else " "
+        late = f"{trial.p95_ms:.0f} ms" if trial.p95_ms else "-"
+        lines.append(
+            f"{mark} {trial.size_mb:>7.1f} {trial.bits:>5.2f} {trial.parameters / 1e6:>6.1f} M {trial.score:>7.1%} "
+            f"{trial.kept:>7.1%} {late:>8}  {trial.shape}; {trial.said}"
+        )
+    return "\n".join(lines)
+
+
+def write_frontier(path: Path, title: str, trials: Sequence[Trial], goal: Goal, original: dict[str, Any]) -> None:
+    """The page: what was chosen, the picture, every trial.
+
+    Args:
+        original: "score" on the same rows and "size_mb" of the model's fp32 weights.
+    """
+    chosen = smallest(trials, goal)
+    said = (
+        f"{chosen.size_mb:.1f} MB keep {chosen.kept:.1%} of the original's score on the validation rows."
+        if chosen
+        else "Nothing that was tried passes."
+    )
+    note = (
+        "Each dot is a file that was opened in its runtime and scored on the validation rows; the line joins those than which "
+        "none is smaller and better, the filled one was chosen, and the dashed line is what has to be kept."
+    )
+    chart = page.section("Size and quality", _picture(trials, goal, chosen, original["score"]), note)
+    write_text(path, page.page(f"Shrinking {title}", said, [chart, _table(trials, goal, chosen)], STYLE))
+
+
+STYLE = ".tried { fill: none; stroke: currentColor; opacity: .55 } .floor { stroke: currentColor; stroke-dasharray: 5 4; opacity: .6 }"
+
+
+def _picture(trials: Sequence[Trial], goal: Goal, chosen: Trial | None, score: float) -> str:
+    sizes, floor = [trial.size_mb for trial in trials], goal.keep * score
+    values = [*(trial.score for trial in trials), score, floor]
+    room = 0.08 * (max(values) - min(values) or 1.0)
+    x = Axis(min(sizes) * 0.85, max(sizes) * 1.15, LEFT, WIDTH - RIGHT, log=True)
+    y = Axis(max(0.0, min(values) - room), min(1.0, max(values) + room), HEIGHT - BOTTOM, TOP)
+    best = frontier(trials)
+    dots = [_dot(trial, x, y, trial is chosen, trial in best) for trial in trials]
+    level = f'<line class="floor" x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{y.at(floor):.1f}" y2="{y.at(floor):.1f}"/>'
+    return picture(
+        "Quality against size", HEIGHT, grid(x, y, "score", "MB of the file"), level,
+        line("smooth", [(trial.size_mb, trial.score) for trial in best], x, y), *dots,
+    )  # fmt: skip
+
+
+def _dot(trial: Trial, x: Axis, y: Axis, chosen: bool, best: bool) -> str:
+    at, up = x.at(trial.size_mb), y.at(trial.score)
+    text = ""
+    if best and trial.p95_ms:
+        text = f'<text x="{at + 8:.1f}" y="{up + 14:.1f}">{trial.size_mb:.0f} MB, {trial.p95_ms:.0f} ms</text>'
+    kind = "dot" if chosen else "tried"
+    label = page.escape(f"{trial.size_mb:.1f} MB, {trial.score:.1%}: {trial.shape}; {trial.said}")
+    return f'<circle class="{kind}" cx="{at:.1f}" cy="{up:.1f}" r="{5 if chosen else 4}"><title>{label}</title></circle>{text}'
+
+
+def _table(trials: Sequence[Trial], goal: Goal, chosen: Trial | None) -> str:
+    best = frontier(trials)
+    rows = []
+    for trial in sorted(trials, key=lambda one: one.size_mb):
+        verdict = "chosen" if trial is chosen else "passes" if trial.passes(goal) else "fails"
+        late = f"{trial.p95_ms:.0f}" if trial.p95_ms else ""
+        name = f"<b>{page.escape(trial.shape)}</b>" if trial in best else page.escape(trial.shape)
+        numbers = (f"{trial.size_mb:.1f}", f"{trial.bits:.2f}", f"{trial.score:.1%}", f"{trial.kept:.1%}", late)
+        cells = "".join(f'<td class="number">{number}</td>' for number in numbers)
+        rows.append(f"<tr><td>{name}<br>{page.escape(trial.said)}</td>{cells}<td>{verdict}</td></tr>")
+    heads = page.heads("what is left, in which types") + page.heads(
+        "MB", "bits", "score", "kept", "p95 ms", number=True
+    )
+    return page.section("All that was tried", page.table("by", heads + page.heads(""), rows), "Bold: on the frontier.")

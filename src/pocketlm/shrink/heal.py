@@ -1,0 +1,68 @@
+"""A shrunk model trained again, for a short time, to answer as the model it was cut from: distillation on the task's rows.
+
+The training is train's own, with a teacher beside it; the result is a run, as any other.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from pocketlm.core.config import TrainConfig
+from pocketlm.core.files import read_json, write_json
+from pocketlm.core.manifest import read_manifest, write_manifest
+from pocketlm.models.adapters import STAMP
+from pocketlm.shrink.vocabulary import kept_ids
+from pocketlm.tasks.call import CallRow
+from pocketlm.train.distill import Distillation
+from pocketlm.train.run import Run, train_run
+
+HEALING = TrainConfig(method="full", lr=3e-4, epochs=30, batch_tokens=512, validations=2)  # epochs: at most
+
+
+def heal(
+    student: Path,
+    teacher: Run,
+    train: Sequence[CallRow],
+    valid: Sequence[CallRow],
+    folder: Path,
+    *,
+    minutes: float,
+    settings: TrainConfig | None = None,
+    share: float = 0.9,
+    temperature: float = 1.0,
+) -> Run:
+    """Train the shrunk model in `student` on the rows that its teacher was trained on, and make `folder` a run of it.
+
+    An interrupted healing goes on when it is called again; one that is through is reused.
+
+    Args:
+        teacher: the run that the student was cut from.
+        train, valid: the task's rows.
+        minutes: about how long to train.
+        settings: how; by default all weights, since too much is missing for an adapter, on rows said otherwise in each
+            epoch as they were for the teacher.
+        share, temperature: see `Distillation`.
+
+    Raises:
+        InputError: as `train_run`, or a student whose vocabulary was not cut from the teacher's.
+    """
+    made = teacher.config
+    own = {"augment": made.train.augment, "max_tokens": made.train.max_tokens}
+    config = made.model_copy(update={"base": str(student), "train": settings or HEALING.model_copy(update=own)})
+    rows = tuple(kept_ids(teacher.model, student))
+    how = Distillation(teacher.model, rows, share=share, temperature=temperature)
+    run = train_run(config, teacher.task.tools, train, valid, folder, teaching=how, minutes=minutes)
+    _tell_origin(run, teacher, student)
+    return run
+
+
+def _tell_origin(run: Run, teacher: Run, student: Path) -> None:
+    """Let the run name what it was made from: the teacher and its base in the manifest, the surgeries in both."""
+    told, stamp = read_manifest(run.folder), read_json(run.model / STAMP)
+    surgeries: list[dict[str, Any]] = read_json(student / STAMP).get("shrunk", [])
+    shrunk = {"from": teacher.manifest["key"], "surgeries": surgeries}
+    if told.get("shrunk") != shrunk:
+        write_json(run.model / STAMP, stamp | {"shrunk": surgeries})
+        write_manifest(run.folder, told | {"lineage": teacher.manifest["lineage"], "shrunk": shrunk})

@@ -1,0 +1,146 @@
+"""What is cut from a model, and the ladder of cuts that the search goes down: tokens, blocks and channels together."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from pocketlm.core.files import read_json, sha256_value
+from pocketlm.core.progress import say
+from pocketlm.models.load import load_model, load_tokenizer, resolve_base
+from pocketlm.shrink.depth import choose_blocks, prune_depth
+from pocketlm.shrink.heal import heal
+from pocketlm.shrink.vocabulary import foresee_tokens, prune_vocabulary
+from pocketlm.shrink.width import prune_width
+from pocketlm.tasks.call import CallRow
+from pocketlm.train.batches import Example
+from pocketlm.train.run import Run, encode, encode_all
+
+TOKENS = 6  # the vocabulary is cut to this part; more stay where the job needs more
+RARE = 3  # texts that must hold a token for it to count as the job's: the healing teaches to do without the others
+SHARES = (0.75, 0.6, 0.45, 0.35)  # of the blocks' weights that are left
+# Blocks left go with this power of the share, channels with what remains: on SmolLM2-135M half of all channels cost a tuned
+# model less (loss 0.15 to 0.25 before healing) than four of thirty blocks (0.33).
+DEPTH = 0.15
+HEADS = 0.5  # the same of key and value heads: one of three gone cost 0.02
+TAUGHT = 0.5  # share of the healing's loss that is the original's odds, the rest the rows' own tokens
+CALIBRATION = 96  # rows by which blocks and channels are chosen
+
+
+@dataclass(frozen=True)
+class Shape:
+    """What is left of a model.
+
+    Attributes:
+        tokens, blocks, channels, heads: of the vocabulary, the decoder, each MLP, and keys and values.
+    """
+
+    tokens: int
+    blocks: int
+    channels: int
+    heads: int
+
+    @classmethod
+    def of(cls, folder: Path) -> Shape:
+        """The shape of a model's folder."""
+        config = read_json(folder / "config.json")
+        heads = config.get("num_key_value_heads") or config["num_attention_heads"]
+        return cls(config["vocab_size"], config["num_hidden_layers"], config["intermediate_size"], heads)
+
+    def __str__(self) -> str:
+        heads = f"{self.heads} key head{'s' * (self.heads > 1)}"
+        return f"{self.tokens:,} tokens, {self.blocks} blocks of {self.channels:,} channels and {heads}"
+
+
+def ladder(folder: Path) -> list[Shape]:
+    """Shapes to try, each smaller than the one before: whole, then with fewer tokens, thinner and a little shallower."""
+    whole, config = Shape.of(folder), read_json(folder / "config.json")
+    width, queries = config["hidden_size"], config["num_attention_heads"] // whole.heads
+    head = config.get("head_dim") or width // config["num_attention_heads"]
+    attention = 2 * width * head * (queries + 1)  # weights of a key head with its value head and queries
+    step = next(multiple for multiple in (256, 32, 1) if whole.channels % multiple == 0)  # of a quantized block
+    shapes = [whole]
+    for share in SHARES:
+        blocks = max(1, round(whole.blocks * share**DEPTH))
+        heads = max(1, round(whole.heads * share**HEADS))
+        block = share * whole.blocks / blocks * (attention * whole.heads + 3 * width * whole.channels)
+        channels = min(whole.channels, max(1, round((block - attention * heads) / (3 * width * step))) * step)
+        shapes.append(Shape(whole.tokens // TOKENS, blocks, channels, heads))
+    return list(dict.fromkeys(shapes))
+
+
+@dataclass(frozen=True)
+class Rows:
+    """The rows that a search may look at: those that were trained on, and those by which it chooses."""
+
+    train: Sequence[CallRow]
+    valid: Sequence[CallRow]
+
+
+def build(shape: Shape, parent: Run, original: Run, rows: Rows, home: Path, *, minutes: float) -> Run:
+    """Cut a run's model to a shape and heal it; what was built before is reused.
+
+    Args:
+        parent: the run that is cut; `original`: the one that teaches the healing.
+        minutes: of healing.
+
+    Raises:
+        InputError: a model that cannot be cut.
+    """
+    if shape == Shape.of(parent.model):
+        return parent
+    key = sha256_value([parent.identity, str(shape), [row.to_json() for row in rows.train]])[:16]
+    healed, cut = home / f"run-{key}", home / f"cut-{key}"
+    if (healed / "manifest.json").is_file() and (healed / "data").is_dir():
+        return Run.open(healed)
+    if not (cut / "config.json").is_file():
+        say(f"Cutting to {shape}")
+        _cut(shape, parent, original, rows, cut)
+    run = heal(cut, original, rows.train, rows.valid, healed, minutes=minutes, share=TAUGHT)
+    if not (healed / "data").is_dir():
+        shutil.copytree(original.folder / "data", healed / "data")
+    shutil.rmtree(cut, ignore_errors=True)
+    return run
+
+
+def _cut(shape: Shape, parent: Run, original: Run, rows: Rows, to: Path) -> None:
+    """The model of `parent`, cut, in `to`."""
+    now = Shape.of(parent.model)
+    folder, aside = parent.model, to.with_name(f"{to.name}-steps")
+    if now == Shape.of(original.model) and shape.tokens < now.tokens:  # once: then it is as small as the job lets it be
+        foreseen = foresee_tokens(resolve_base(original.config.base), [row.text for row in rows.train])
+        texts = seen_texts(parent, rows.train)
+        folder = prune_vocabulary(
+            folder, aside / "tokens", texts, size=shape.tokens, foreseen=foreseen, least=RARE
+        ).folder
+    if shape.blocks < now.blocks:
+        import torch
+
+        chosen = choose_blocks(
+            load_model(folder, torch.float32), examples(parent, folder, rows.valid), now.blocks - shape.blocks
+        )
+        folder = prune_depth(folder, aside / "blocks", chosen).folder
+    if shape.channels < now.channels or shape.heads < now.heads:
+        weighed = examples(parent, folder, rows.train)
+        folder = prune_width(folder, aside / "width", weighed, channels=shape.channels, kv_heads=shape.heads).folder
+    folder.replace(to)
+    shutil.rmtree(aside, ignore_errors=True)
+
+
+def seen_texts(run: Run, train: Sequence[CallRow]) -> list[str]:
+    """Whatever the run's model read and wrote in training, its values drawn anew in every epoch."""
+    material = encode_all(run.config.model_copy(update={"base": str(run.model)}), run.task.tools, train)
+    seen = dict.fromkeys((*row.prompt, *row.completion) for epoch in material.epochs for row in epoch)
+    texts: list[str] = material.tokenizer.batch_decode([list(ids) for ids in seen], clean_up_tokenization_spaces=False)
+    return texts
+
+
+def examples(run: Run, folder: Path, rows: Sequence[CallRow], most: int = CALIBRATION) -> list[Example]:
+    """Some rows, evenly spread, as tokens of the model in `folder`."""
+    from pocketlm.tasks.template import TEMPLATES
+
+    step = max(1, len(rows) // most)
+    template = TEMPLATES[run.manifest["template"]]
+    return encode(run.task, rows[::step][:most], load_tokenizer(folder), template, run.config.train.max_tokens)
