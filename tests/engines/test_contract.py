@@ -13,13 +13,16 @@ from pocketlm.core.errors import InputError
 from pocketlm.engines.open import open_engine
 from pocketlm.engines.rules import RulesEngine
 from pocketlm.engines.torch_engine import WORTH_SHARING
+from pocketlm.export.base import Source
 from pocketlm.export.gguf import export_gguf
+from pocketlm.export.litert import LitertFormat
+from pocketlm.export.onnx import OnnxFormat
 from pocketlm.tasks.call import Call, CallRow, CallTask, Grounding
 from pocketlm.tasks.grammar import is_span
 from pocketlm.tasks.template import CHATML, Message
 from pocketlm.tasks.tools import ToolSet
 
-ENGINES = ["torch", "llamacpp"]
+ENGINES = ["torch", "llamacpp", "onnx", "litert"]
 SHARED = "<|im_start|>system\nA block that all prompts share, word for word, so that it is computed once.<|im_end|>\n"
 PROMPTS = [
     f"{SHARED}<|im_start|>user\n{text}<|im_end|>\n<|im_start|>assistant\n"
@@ -34,6 +37,17 @@ def engine(request: pytest.FixtureRequest, tiny_llama: Path, tmp_path_factory: p
     if request.param == "llamacpp":
         uri = str(tmp_path_factory.mktemp("gguf") / "tiny.gguf")
         export_gguf(tiny_llama, Path(uri), precision="f32", chat_template=CHATML.jinja, stop_token=CHATML.stop)
+    if request.param == "onnx":
+        pytest.importorskip("onnxruntime", reason="needs pip install 'pocketlm[onnx]'")
+        source = Source(tiny_llama, "tiny", chat_template=CHATML.jinja, stop_token=CHATML.stop)
+        uri = str(tmp_path_factory.mktemp("onnx"))
+        OnnxFormat().convert(source, Path(uri), "fp32")
+    if request.param == "litert":
+        for package in ("litert_torch", "ai_edge_litert", "litert_lm_builder"):
+            pytest.importorskip(package)
+        source = Source(tiny_llama, "tiny", chat_template=CHATML.jinja, stop_token=CHATML.stop)
+        uri = str(tmp_path_factory.mktemp("litert"))
+        LitertFormat(prefills=(32,)).convert(source, Path(uri), "fp32")
     opened = open_engine(uri)
     yield opened
     opened.close()

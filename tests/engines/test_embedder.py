@@ -11,7 +11,8 @@ import tiny
 import torch
 
 from pocketlm.core.errors import InputError
-from pocketlm.engines.embedder import BATCH, open_embedder
+from pocketlm.engines.batching import BATCH
+from pocketlm.engines.embedder import open_embedder
 from pocketlm.export.gguf import export_gguf
 from pocketlm.models.starters import starter_encoder
 from pocketlm.tasks.template import CHATML

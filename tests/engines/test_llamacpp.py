@@ -20,6 +20,7 @@ from pocketlm.core.errors import EnvironmentLacks, InputError
 from pocketlm.engines.base import Engine
 from pocketlm.engines.llamacpp import LlamaCppEngine
 from pocketlm.export.gguf import export_gguf
+from pocketlm.tasks.template import CHATML, TERSE, Message, Template
 
 pytest.importorskip("xllamacpp")
 
@@ -228,3 +229,17 @@ def test_without_xllamacpp_the_install_line_is_told(file: Path, monkeypatch: pyt
     monkeypatch.setattr("pocketlm.engines.llamacpp_server.find_spec", lambda _: None)
     with pytest.raises(EnvironmentLacks, match="pip install xllamacpp"):
         LlamaCppEngine(file)
+
+
+@pytest.mark.parametrize("template", [CHATML, TERSE], ids=["chatml", "terse"])
+def test_llamacpp_renders_the_prompts_we_train_on(template: Template, tiny: Path, tmp_path: Path) -> None:
+    engine = LlamaCppEngine(export_gguf(tiny, tmp_path / "m.gguf", chat_template=template.jinja).path, threads=1)
+    turns = [
+        Message("system", " Be é,\n{x} "),
+        Message("user", "hi\n"),
+        Message("assistant", "😀"),
+        Message("user", "a<|im_end|>"),
+    ]
+    for messages in (turns, turns[:2], turns[1:2]):
+        assert engine.render(messages).encode() == template.render(messages).encode()
+    engine.close()

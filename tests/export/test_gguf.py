@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-import random
 import shutil
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -13,63 +13,25 @@ import gguf
 import numpy as np
 import pytest
 import torch
+from families import CONFIGS, SHAPE, random_model
 from tiny import make_tiny_llama, make_tiny_tokenizer
-from transformers import AutoModelForCausalLM, LlamaConfig, PreTrainedTokenizerFast, Qwen2Config, Qwen3Config
+from transformers import AutoConfig, AutoModelForCausalLM, LlamaConfig, MistralConfig
 
-from pocketlm.core.errors import InputError
+from pocketlm.core.errors import EnvironmentLacks, InputError
 from pocketlm.engines.llamacpp import LlamaCppEngine
-from pocketlm.export import gguf as export
+from pocketlm.export import gguf_tensors
 from pocketlm.export.gguf import export_gguf
+from pocketlm.export.gguf_tensors import PRECISIONS, group_of
 from pocketlm.models.gguf_header import check_gguf
 
 pytest.importorskip("xllamacpp")
 
 PROMPT = "<|im_start|>user\nSet an alarm for 7<|im_end|>\n<|im_start|>assistant\n"
-TEXTS = [
-    "Set an alarm for 7, please!",
-    PROMPT,
-    "naïve café, Ünïcode; 東京 שלום مرحبا ½ ²",
-    "😀👩‍👩‍👧 flags 🇩🇪",
-    "  two\t\ttabs \n\n new  lines   12  345 \r\n end  ",
-    "don't WE'LL o'clock isn’t",
-    '{"name":"set_alarm","arguments":{"time":"07:30"}}',
-]
-SHAPE: dict[str, Any] = {
-    "vocab_size": len(make_tiny_tokenizer()),
-    "hidden_size": 64,
-    "intermediate_size": 96,
-    "num_hidden_layers": 2,
-    "num_attention_heads": 4,
-    "num_key_value_heads": 2,
-    "max_position_embeddings": 512,
-    "initializer_range": 0.1,
-    "bos_token_id": 1,
-    "eos_token_id": 2,
-}
-CONFIGS: dict[str, Callable[[], Any]] = {
-    "llama-untied-bias": lambda: LlamaConfig(**SHAPE, tie_word_embeddings=False, attention_bias=True),
-    "llama-wide-heads": lambda: LlamaConfig(**SHAPE, tie_word_embeddings=True, head_dim=32),
-    "qwen2": lambda: Qwen2Config(**SHAPE, tie_word_embeddings=True),
-    "qwen3": lambda: Qwen3Config(**SHAPE, tie_word_embeddings=True, head_dim=32),
-}
 
 
 @pytest.fixture(scope="module")
 def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return make_tiny_llama(tmp_path_factory.mktemp("tiny"))
-
-
-def _random_model(folder: Path, config: Any) -> Path:
-    """Norms and biases are made random too: a forgotten one must show."""
-    torch.manual_seed(0)
-    model = AutoModelForCausalLM.from_config(config).float()  # type: ignore[no-untyped-call]
-    with torch.no_grad():
-        for weight in model.parameters():
-            if weight.dim() == 1:
-                weight += 0.3 * torch.randn_like(weight)
-    model.save_pretrained(folder)
-    make_tiny_tokenizer().save_pretrained(folder)
-    return folder
 
 
 def _torch_scores(folder: Path, prompt: list[int], completion: list[int]) -> list[float]:
@@ -93,61 +55,34 @@ def _ids(text: str) -> list[int]:
 
 @pytest.mark.parametrize("name", CONFIGS)
 def test_every_family_scores_as_in_transformers(name: str, tmp_path: Path) -> None:
-    folder = _random_model(tmp_path / "hf", CONFIGS[name]())
+    folder = random_model(tmp_path / "hf", CONFIGS[name]())
     info = export_gguf(folder, tmp_path / "m.gguf", precision="f32")
     completion = "call mum at noon<|im_end|>"
     expected = _torch_scores(folder, _ids(PROMPT), _ids(completion))
-    assert np.allclose(_scores(info.path, PROMPT, completion), expected, atol=1e-4)
-    assert "output.weight" not in check_gguf(info.path).tensors or name == "llama-untied-bias"
+    # llama.cpp looks gelu up in a table of float16
+    assert np.allclose(_scores(info.path, PROMPT, completion), expected, atol=1e-2 if name == "gemma3" else 1e-4)
+    tied = AutoConfig.from_pretrained(folder).tie_word_embeddings
+    assert ("output.weight" in check_gguf(info.path).tensors) == (not tied)
 
 
 def test_unpermuted_attention_is_noticed(tiny: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     expected = _torch_scores(tiny, _ids(PROMPT), _ids("call mum"))
     right = export_gguf(tiny, tmp_path / "right.gguf", precision="f32").path
-    monkeypatch.setattr(export, "_permute", lambda weight, heads: weight)
+    monkeypatch.setattr(gguf_tensors, "permute", lambda weight, heads: weight)
     wrong = export_gguf(tiny, tmp_path / "wrong.gguf", precision="f32").path
     assert np.allclose(_scores(right, PROMPT, "call mum"), expected, atol=1e-4)
     assert not np.allclose(_scores(wrong, PROMPT, "call mum"), expected, atol=1e-2)
 
 
-def _splits(steps: tuple[str, ...]) -> dict[str, Any]:
-    """The tokenizer.json form of the steps PRE_TOKENIZERS names."""
-
-    def one(step: str) -> dict[str, Any]:
-        if step == "digits":
-            return {"type": "Digits", "individual_digits": True}
-        if step in ("words", "bytes"):
-            regex = step == "words"
-            return {"type": "ByteLevel", "add_prefix_space": False, "trim_offsets": True, "use_regex": regex}
-        return {"type": "Split", "pattern": {"Regex": step}, "behavior": "Isolated", "invert": False}
-
-    return {"type": "Sequence", "pretokenizers": [one(step) for step in steps]}
+# rows of 64 do not fill K blocks of 256: these are the bits of what takes their place
+BITS = {"f32": 32, "f16": 16, "bf16": 16, "q8_0": 8.5, "q5_1": 6, "q5_0": 5.5, "q4_1": 5, "q4_0": 4.5, "iq4_nl": 4.5}
+BITS |= {"q6_k": 8.5, "q5_k": 6, "q4_k": 5.5, "q3_k": 4.5, "q2_k": 4.5}
 
 
-@pytest.mark.parametrize(("steps", "name"), export.PRE_TOKENIZERS.items(), ids=export.PRE_TOKENIZERS.values())
-def test_token_ids_are_the_training_tokenizers(steps: tuple[str, ...], name: str, tiny: Path, tmp_path: Path) -> None:
-    folder = shutil.copytree(tiny, tmp_path / "hf")
-    table = json.loads((folder / "tokenizer.json").read_text())
-    table["pre_tokenizer"] = _splits(steps)
-    table["model"]["ignore_merges"] = name == "llama-bpe"
-    (folder / "tokenizer.json").write_text(json.dumps(table))
-    info = export_gguf(folder, tmp_path / "m.gguf", precision="f16")
-    assert check_gguf(info.path).metadata["tokenizer.ggml.pre"] == name
-    reference = PreTrainedTokenizerFast.from_pretrained(folder)
-    engine = LlamaCppEngine(info.path, threads=1, context=256)
-    letters = random.Random(0)
-    alphabet = "ab Z9\n\t  '.,!{\"_-éßñ漢字かकि١٣½²😀👍🏽\u00a0\u200d"
-    noise = ["".join(letters.choices(alphabet, k=30)) for _ in range(100)]
-    for text in [*TEXTS, *noise]:
-        assert engine.tokenize(text) == reference(text, add_special_tokens=False).input_ids, repr(text)
-    engine.close()
-
-
-BITS = {"f32": 32, "f16": 16, "bf16": 16, "q8_0": 8.5, "q5_1": 6, "q5_0": 5.5, "q4_1": 5, "q4_0": 4.5}
-
-
-@pytest.mark.parametrize("precision", export.PRECISIONS)
+@pytest.mark.parametrize("precision", PRECISIONS)
 def test_bits_and_size_are_true(precision: str, tiny: Path, tmp_path: Path) -> None:
+    if precision in ("iq4_nl", "q3_k", "q2_k"):
+        pytest.importorskip("libgguf")
     info = export_gguf(tiny, tmp_path / "m.gguf", precision=precision)
     reader = gguf.GGUFReader(info.path)
     assert info.parameters == sum(int(tensor.n_elements) for tensor in reader.tensors)
@@ -166,12 +101,12 @@ def test_q8_0_bytes_equal_the_reference() -> None:
     weight[0] = 0
     weight[1, :4] = [127, 0.5, -0.5, 2.5]  # ties round away from zero
     expected = gguf.quantize(weight, gguf.GGMLQuantizationType.Q8_0)
-    assert np.array_equal(export._quantize_q8_0(weight), expected)
+    assert np.array_equal(gguf_tensors._quantize_q8_0(weight), expected)
 
 
 def test_rows_that_do_not_divide_fall_back_and_say_so(tmp_path: Path) -> None:
     config = LlamaConfig(**{**SHAPE, "hidden_size": 48, "num_attention_heads": 3, "num_key_value_heads": 3})
-    info = export_gguf(_random_model(tmp_path / "hf", config), tmp_path / "m.gguf", precision="q8_0")
+    info = export_gguf(random_model(tmp_path / "hf", config), tmp_path / "m.gguf", precision="q8_0")
     assert "blk.0.attn_q.weight" in info.fallbacks
     assert "blk.0.ffn_down.weight" not in info.fallbacks
     assert info.tensor_types["F16"] == len(info.fallbacks)
@@ -277,3 +212,100 @@ def test_wrong_arguments_are_refused(tiny: Path, tmp_path: Path) -> None:
     for wrong in ({"precision": "q3"}, {"stop_token": "<nope>"}, {"meta": {"licence": "x"}}):
         with pytest.raises(InputError):
             export_gguf(tiny, tmp_path / "m.gguf", **wrong)
+
+
+@pytest.fixture(scope="module")
+def wide(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Its rows fill K blocks, but for those of the attention's output."""
+    config = LlamaConfig(
+        **{
+            **SHAPE,
+            "hidden_size": 256,
+            "intermediate_size": 512,
+            "head_dim": 32,
+            "num_hidden_layers": 3,
+            "initializer_range": 0.03,
+        }
+    )
+    return random_model(tmp_path_factory.mktemp("wide"), config)
+
+
+K_BITS = {"q6_k": 6.5625, "q5_k": 5.5, "q4_k": 4.5, "q3_k": 3.4375, "q2_k": 2.625}
+
+
+@pytest.mark.parametrize("precision", K_BITS)
+def test_k_quants_answer_and_say_what_did_not_fit(precision: str, wide: Path, tmp_path: Path) -> None:
+    pytest.importorskip("libgguf")
+    info = export_gguf(wide, tmp_path / "m.gguf", precision=precision)
+    kinds = {tensor.name: tensor for tensor in gguf.GGUFReader(info.path).tensors}
+    up = kinds["blk.0.ffn_up.weight"]
+    assert 8 * up.n_bytes / up.n_elements == K_BITS[precision]
+    embedding = "Q8_0" if K_BITS[precision] > 5 else "Q6_K"
+    assert kinds["token_embd.weight"].tensor_type.name == embedding
+    assert info.fallbacks == tuple(f"blk.{layer}.attn_output.weight" for layer in range(3))
+    fallback = kinds["blk.0.attn_output.weight"].tensor_type.name
+    assert info.notes[1:] == (() if embedding == precision.upper() else (f"the embedding is {embedding}",))
+    assert info.notes[:1] == (
+        f"3 matrices are {fallback} and not {precision.upper()}: its blocks hold 256 weights, and rows of 128 do not fill them",
+    )
+    expected = _torch_scores(wide, _ids(PROMPT), _ids("call mum"))
+    found = _scores(info.path, PROMPT, "call mum")
+    assert np.allclose(found, expected, atol={"q6_k": 0.1, "q5_k": 0.15, "q4_k": 0.3}.get(precision, 1.0))
+
+
+def test_without_libgguf_the_missing_extra_is_named(
+    wide: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "libgguf", None)
+    with pytest.raises(EnvironmentLacks, match=r"q4_k needs libgguf: pip install 'pocketlm\[gguf\]'"):
+        export_gguf(wide, tmp_path / "m.gguf", precision="q4_k")
+    assert not (tmp_path / "m.gguf").exists()
+    export_gguf(wide, tmp_path / "m.gguf", precision="q4_0")
+
+
+def test_groups_have_precisions_of_their_own(wide: Path, tmp_path: Path) -> None:
+    groups = {"embedding": "q5_1", "mlp": "q8_0", "mlp.late": "f16", "attention.early": "q5_0"}
+    info = export_gguf(wide, tmp_path / "m.gguf", precision="q4_0", groups=groups)
+    kinds = {tensor.name: tensor.tensor_type.name for tensor in gguf.GGUFReader(info.path).tensors}
+    expected = {
+        "token_embd.weight": "Q5_1", "blk.0.attn_q.weight": "Q5_0", "blk.1.attn_q.weight": "Q4_0",
+        "blk.2.attn_output.weight": "Q4_0", "blk.0.ffn_up.weight": "Q8_0", "blk.1.ffn_down.weight": "Q8_0",
+        "blk.2.ffn_gate.weight": "F16", "blk.2.ffn_norm.weight": "F32",
+    }  # fmt: skip
+    assert {name: kinds[name] for name in expected} == expected
+    for wrong in ({"heads": "q8_0"}, {"mlp": "q9"}):
+        with pytest.raises(InputError, match="unknown"):
+            export_gguf(wide, tmp_path / "m.gguf", groups=wrong)
+
+
+def test_every_tensor_has_its_group() -> None:
+    thirds = [group_of(f"blk.{layer}.attn_q.weight", 30) for layer in (0, 9, 10, 19, 20, 29)]
+    assert thirds == [f"attention.{depth}" for depth in ("early", "early", "middle", "middle", "late", "late")]
+    assert [group_of(name, 2) for name in ("token_embd.weight", "output.weight", "blk.1.ffn_down.weight")] == [
+        "embedding", "embedding", "mlp.middle",
+    ]  # fmt: skip
+    assert [group_of(name, 2) for name in ("output_norm.weight", "blk.0.attn_q.bias", "rope_freqs.weight")] == [
+        None
+    ] * 3
+
+
+def test_importance_changes_blocks_and_not_sizes(tiny: Path, tmp_path: Path) -> None:
+    pytest.importorskip("libgguf")
+    weights = {"model.layers.0.mlp.up_proj.weight": np.linspace(0, 9, 64, dtype=np.float32)}
+    plain = export_gguf(tiny, tmp_path / "plain.gguf", precision="q4_0")
+    weighted = export_gguf(tiny, tmp_path / "weighted.gguf", precision="q4_0", importance=weights)
+    assert weighted.size_mb == plain.size_mb
+    pairs = zip(gguf.GGUFReader(plain.path).tensors, gguf.GGUFReader(weighted.path).tensors, strict=True)
+    assert [a.name for a, b in pairs if not np.array_equal(a.data, b.data)] == ["blk.0.ffn_up.weight"]
+
+
+def test_a_name_that_llamacpp_takes_for_another_model_still_loads(tiny: Path, tmp_path: Path) -> None:
+    info = export_gguf(tiny, tmp_path / "m.gguf", precision="f16", meta={"name": "my-Phi3-like"})
+    LlamaCppEngine(info.path, threads=1, context=256).close()
+
+
+def test_a_window_shortens_the_context_and_is_told(tmp_path: Path) -> None:
+    folder = random_model(tmp_path / "hf", MistralConfig(**SHAPE, sliding_window=100))
+    info = export_gguf(folder, tmp_path / "m.gguf", precision="f16")
+    assert check_gguf(info.path).metadata["llama.context_length"] == 100
+    assert "good for 100 tokens" in info.notes[0]

@@ -124,7 +124,7 @@ def test_the_real_starter_has_the_tokens_of_its_own_gguf() -> None:
     """The unpacked folder and llama.cpp on the original file agree on ids and on what comes next."""
     from pocketlm.engines.llamacpp import LlamaCppEngine
     from pocketlm.engines.torch_engine import TorchEngine
-    from pocketlm.export.verify import odd_strings
+    from pocketlm.export.strings import odd_strings
     from pocketlm.models.load import resolve_base
 
     ours = TorchEngine(resolve_base(f"starter:{NAME}"))

@@ -88,3 +88,35 @@ def test_byte_order_mark_and_windows_line_ends(tmp_path: Path) -> None:
     path = tmp_path / "tools.json"
     path.write_bytes(b"\xef\xbb\xbf" + json.dumps([ALARM], indent=1).replace("\n", "\r\n").encode())
     assert ToolSet.load(path).names == ["set_alarm"]
+
+
+@pytest.mark.parametrize(
+    ("beside", "confirm"),
+    [
+        ({}, None),
+        ({"x-confirm": True}, True),
+        ({"x-confirm": "yes"}, None),
+        ({"annotations": {"destructiveHint": True}}, True),
+        ({"annotations": {"destructiveHint": True, "readOnlyHint": True}}, False),
+        ({"annotations": {"destructiveHint": True}, "x-confirm": False}, False),
+        ({"annotations": []}, None),
+    ],
+)
+def test_confirmation_travels_and_no_prompt_shows_it(beside: dict[str, Any], confirm: bool | None) -> None:
+    plain = ToolSet.from_openai([{"function": {"name": "f"}}], "t")
+    for item in ({"function": {"name": "f"}, **beside}, {"function": {"name": "f", **beside}}):
+        tools = ToolSet.from_openai([item], "t")
+        assert tools["f"].confirm is confirm
+        assert ToolSet.from_openai(tools.to_openai(), "t")["f"].confirm is confirm
+        assert tools.sha256 == plain.sha256
+        assert tools.to_openai()[0]["function"] == plain.to_openai()[0]["function"]
+
+
+@pytest.mark.parametrize(
+    "schema", [{"const": True}, {"enum": [True, 7]}, {"enum": [0, 2], "type": ["integer", "boolean"]}]
+)
+def test_true_is_not_one(schema: dict[str, Any]) -> None:
+    tools = ToolSet.from_openai([{"name": "f", "parameters": {"type": "object", "properties": {"x": schema}}}], "t")
+    right, wrong = (True, 1) if True in schema.get("enum", [True]) else (0, False)
+    assert not tools.check_call(Call("f", {"x": right}))
+    assert tools.check_call(Call("f", {"x": wrong}))
