@@ -6,8 +6,7 @@ through two functions, so that everything else here is tested where Core ML does
 
 from __future__ import annotations
 
-import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -17,12 +16,12 @@ from numpy.typing import NDArray
 from pocketlm.core.errors import InputError
 from pocketlm.core.extras import need
 from pocketlm.core.files import read_json
-from pocketlm.engines.base import Generation, Grammars, Ids, Odds, Tick, ends_of, grammar_of
-from pocketlm.engines.matcher import Matchers, allow
+from pocketlm.engines.base import Ids
+from pocketlm.engines.matcher import Matchers
+from pocketlm.engines.stepwise import Reading, Scores, Stepwise, log_softmax
 
 PACKAGE = "model.mlpackage"
 HIDDEN = -3e4  # what the mask says of a place that is not seen; float16 ends at -65504
-Scores = NDArray[np.float32]  # natural-log probabilities over the vocabulary
 
 
 class Runtime(Protocol):
@@ -49,7 +48,7 @@ def open_runtime(folder: Path) -> Runtime:
     return runtime
 
 
-class CoreMlEngine:
+class CoreMlEngine(Stepwise):
     """A folder with model.mlpackage, tokenizer.json and generation.json; see `Engine`.
 
     Args:
@@ -73,96 +72,15 @@ class CoreMlEngine:
         vocabulary = int(read_json(folder / "config.json")["vocab_size"])
         self._matchers = Matchers(self._tokenizer, vocabulary, self._stop)
 
-    def generate(
-        self, prompts: Sequence[str], *, max_tokens: int = 128, grammar: Grammars = None, tick: Tick | None = None
-    ) -> list[Generation]:
-        """Greedy answers, in the order of the prompts."""
-        answers = []
-        for index, prompt in enumerate(prompts):
-            began = time.perf_counter()
-            steps = list(self._steps(self.tokenize(prompt), max_tokens, grammar_of(grammar, index)))
-            answers.append(self._generation(steps, time.perf_counter() - began))
-            if tick:
-                tick(1)
-        return answers
-
-    def stream(self, prompt: str, *, max_tokens: int = 128, grammar: str | None = None) -> Iterator[str]:
-        """Yield text as soon as its characters are complete."""
-        tokens: list[int] = []
-        shown = ""
-        for token, _ in self._steps(self.tokenize(prompt), max_tokens, grammar):
-            tokens.append(token)
-            text = self._text(tokens)
-            if not text.endswith("\ufffd") and len(text) > len(shown):
-                yield text[len(shown) :]
-                shown = text
-        if rest := self._text(tokens)[len(shown) :]:
-            yield rest
-
-    def odds(self, pairs: Sequence[tuple[Ids, Ids]], *, top: int = 0, tick: Tick | None = None) -> list[list[Odds]]:
-        """What the model thinks of each token of a completion behind its prompt; a call for each token.
-
-        Raises:
-            InputError: a prompt is empty, or a text longer than the cache.
-        """
-        if not all(prompt for prompt, _ in pairs):
-            raise InputError("odds need a prompt of at least one token, such as the begin token")
-        found = []
-        for prompt, completion in pairs:
-            text = _Text(self._runtime, self.context)
-            feed, row = list(prompt), []
-            for token in completion:
-                scores = text.feed(feed)
-                best = np.argsort(-scores, kind="stable")[:top]
-                likeliest = tuple((int(one), float(scores[one])) for one in best)
-                row.append(Odds(int(token), float(scores[token]), likeliest))
-                feed = [token]
-            found.append(row)
-            if tick:
-                tick(1)
-        return found
-
-    def tokenize(self, text: str) -> list[int]:
-        """Token ids; special tokens recognised, nothing added."""
-        ids: list[int] = self._tokenizer(text, add_special_tokens=False)["input_ids"]
-        return ids
-
-    def decode(self, ids: Ids) -> str:
-        """The text of token ids, special tokens written out."""
-        text: str = self._tokenizer.decode(list(ids), skip_special_tokens=False, clean_up_tokenization_spaces=False)
-        return text
-
     def close(self) -> None:
         """Drop the package."""
         del self._runtime
 
-    def _steps(self, ids: list[int], max_tokens: int, grammar: str | None) -> Iterator[tuple[int, float]]:
-        """Each token, the stop token included, and its log-probability, until the stop or the cache's end."""
-        text, feed = _Text(self._runtime, self.context), ids
-        matchers = [self._matchers.fresh(grammar)] if grammar else []
-        for _ in range(min(max_tokens, max(self.context - len(ids), 1))):
-            scores = text.feed(feed)
-            if matchers:
-                allow(scores[None], matchers, self._stop, [False], 1)
-            token = int(scores.argmax())
-            yield token, float(scores[token])
-            if token == self._stop:
-                return
-            for matcher in matchers:
-                if not matcher.is_stopped():
-                    matcher.consume_token(token)
-            feed = [token]
+    def _reading(self) -> Reading:
+        return _Text(self._runtime, self.context).feed
 
-    def _text(self, tokens: Ids) -> str:
-        return self.decode(tokens[:-1] if tokens and tokens[-1] == self._stop else tokens)
-
-    def _generation(self, steps: Sequence[tuple[int, float]], seconds: float) -> Generation:
-        tokens, logprobs = [token for token, _ in steps], tuple(value for _, value in steps)
-        stopped = bool(tokens) and tokens[-1] == self._stop
-        ends = tuple(ends_of(tokens, self._text))
-        return Generation(
-            self._text(tokens), len(tokens), stopped, sum(logprobs), seconds, logprobs, ends, tuple(tokens)
-        )
+    def _most(self, prompt: int, max_tokens: int) -> int:
+        return min(max_tokens, max(self.context - prompt, 1))
 
 
 class _Text:
@@ -185,9 +103,7 @@ class _Text:
         mask = np.where(later, np.float16(HIDDEN), np.float16(0))[None, None]
         inputs = {"inputIds": np.array([list(ids)], np.int32), "causalMask": mask}
         logits = np.asarray(self._runtime.predict(inputs, self._state)["logits"], np.float32).reshape(-1)
-        shifted = logits - logits.max()
-        scores: Scores = shifted - np.log(np.exp(shifted).sum())
-        return scores
+        return log_softmax(logits)
 
 
 class CoreMlEmbedder:

@@ -8,7 +8,6 @@ again. Knows nothing about tasks, torch or how the file was made.
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -18,16 +17,17 @@ from numpy.typing import NDArray
 
 from pocketlm.core.errors import InputError
 from pocketlm.core.machine import cores
-from pocketlm.engines.base import Generation, Grammars, Ids, Odds, Tick, ends_of, grammar_of
+from pocketlm.engines.base import Ids, Odds, Tick
 from pocketlm.engines.litert_runtime import LitertModel, read
-from pocketlm.engines.matcher import Matchers, allow
+from pocketlm.engines.matcher import Matchers
+from pocketlm.engines.stepwise import Reading, Scores, Stepwise, common, log_softmax
 from pocketlm.models.litert_file import BEGIN, original_template, read_container
 from pocketlm.tasks.template import Message, template_for
 
 HIDDEN = np.float32(-1e9)  # added to the score of a place that must not be seen
 
 
-class LitertEngine:
+class LitertEngine(Stepwise):
     """A .litertlm file that answers greedily on the CPU.
 
     Raises:
@@ -53,52 +53,11 @@ class LitertEngine:
         self.context = min(file.context or self._run.length, self._run.length)
         self._matchers = Matchers(self._tokenizer, self._run.vocabulary, self._stop)
 
-    def generate(
-        self, prompts: Sequence[str], *, max_tokens: int = 128, grammar: Grammars = None, tick: Tick | None = None
-    ) -> list[Generation]:
-        """Answer each prompt greedily. `grammar` is GBNF text.
-
-        An answer that would outgrow the context is cut there (stopped False); a prompt that does not fit at all is an
-        InputError.
-        """
-        answers = []
-        for index, prompt in enumerate(prompts):
-            began = time.perf_counter()
-            steps = list(self._steps(self.tokenize(prompt), max_tokens, grammar_of(grammar, index)))
-            answers.append(self._generation(steps, time.perf_counter() - began))
-            if tick:
-                tick(1)
-        return answers
-
-    def stream(self, prompt: str, *, max_tokens: int = 128, grammar: str | None = None) -> Iterator[str]:
-        """Yield the answer in pieces, whole characters only."""
-        tokens: list[int] = []
-        shown = ""
-        for token, _ in self._steps(self.tokenize(prompt), max_tokens, grammar):
-            tokens.append(token)
-            text = self._text(tokens)
-            if not text.endswith("\ufffd") and len(text) > len(shown):
-                yield text[len(shown) :]
-                shown = text
-        if rest := self._text(tokens)[len(shown) :]:
-            yield rest
-
     def odds(self, pairs: Sequence[tuple[Ids, Ids]], *, top: int = 0, tick: Tick | None = None) -> list[list[Odds]]:
-        """What the model thinks of each token of a completion behind its prompt; a decoding step a token.
-
-        Raises:
-            InputError: a prompt is empty, or prompt and completion outgrow the context.
-        """
-        found = []
+        """See `Stepwise`."""
         for prompt, completion in pairs:
-            if not prompt:
-                raise InputError("odds need a prompt of at least one token, such as the begin token")
             self._check(len(prompt) + len(completion))
-            row = [*prompt, *completion]
-            found.append([_odds(self._logits(row[:i]), row[i], top) for i in range(len(prompt), len(row))])
-            if tick:
-                tick(1)
-        return found
+        return super().odds(pairs, top=top, tick=tick)
 
     def render(self, messages: Sequence[Message]) -> str:
         """Prompt text by the file's own chat template, as LiteRT-LM renders it."""
@@ -107,58 +66,31 @@ class LitertEngine:
         text: str = self._tokenizer.apply_chat_template(turns, chat_template=self._jinja, **settings)
         return text
 
-    def tokenize(self, text: str) -> list[int]:
-        """Token ids; special tokens recognised, nothing added."""
-        ids: list[int] = self._tokenizer(text, add_special_tokens=False)["input_ids"]
-        return ids
-
-    def decode(self, ids: Ids) -> str:
-        """The text of token ids, special tokens written out."""
-        text: str = self._tokenizer.decode(list(ids), skip_special_tokens=False, clean_up_tokenization_spaces=False)
-        return text
-
     def close(self) -> None:
         """Free the model. A second call does nothing."""
         if self._run is not None:
             self._run.model.close()
         self._run = None
 
-    def _logits(self, row: list[int]) -> NDArray[np.float32]:
-        if self._run is None:
-            raise InputError(f"{self.uri}: this engine was closed; open it again")
-        return self._run.logits(row)
+    def _reading(self) -> Reading:
+        row: list[int] = []
+
+        def read(ids: Ids) -> Scores:
+            if self._run is None:
+                raise InputError(f"{self.uri}: this engine was closed; open it again")
+            row.extend(ids or [self.begin])
+            return log_softmax(self._run.logits(row))
+
+        return read
+
+    def _most(self, prompt: int, max_tokens: int) -> int:
+        taken = prompt or 1  # a text that begins with nothing begins with the begin token
+        self._check(taken + 1)
+        return min(max_tokens, self.context - taken)
 
     def _check(self, tokens: int) -> None:
         if tokens > self.context:
             raise InputError(f"{self.uri}: {tokens} tokens do not fit into its context of {self.context}")
-
-    def _steps(self, prompt: list[int], max_tokens: int, grammar: str | None) -> Iterator[tuple[int, float]]:
-        """Tokens of a greedy answer with their log-probabilities; the stop token is the last."""
-        prompt = prompt or [self.begin]
-        self._check(len(prompt) + 1)
-        matchers = [self._matchers.fresh(grammar)] if grammar else []
-        row = list(prompt)
-        for _ in range(min(max_tokens, self.context - len(prompt))):
-            scores = _log_softmax(self._logits(row))[None]
-            if matchers:
-                allow(scores, matchers, self._stop, [False], self._threads)
-            token = int(scores[0].argmax())
-            yield token, float(scores[0, token])
-            if token == self._stop:
-                return
-            if matchers and not matchers[0].is_stopped():
-                matchers[0].consume_token(token)
-            row.append(token)
-
-    def _text(self, tokens: Ids) -> str:
-        return self.decode(tokens[:-1] if tokens and tokens[-1] == self._stop else tokens)
-
-    def _generation(self, steps: list[tuple[int, float]], seconds: float) -> Generation:
-        tokens, logprobs = [token for token, _ in steps], tuple(logprob for _, logprob in steps)
-        stopped, ends = bool(tokens) and tokens[-1] == self._stop, tuple(ends_of(tokens, self._text))
-        return Generation(
-            self._text(tokens), len(tokens), stopped, sum(logprobs), seconds, logprobs, ends, tuple(tokens)
-        )
 
 
 class _Cached:
@@ -187,7 +119,7 @@ class _Cached:
 
     def logits(self, row: list[int]) -> NDArray[np.float32]:
         """Logits (vocabulary) of the token behind `row`."""
-        known = _common(self._seen, row[:-1])
+        known = common(self._seen, row[:-1])
         for start, end, signature in self._plan(known, len(row) - 1):
             self._feed(signature, row[start:end], start)
         self._feed("decode", row[-1:], len(row) - 1)
@@ -216,20 +148,3 @@ class _Cached:
         out = {**self._cache, "logits": self._out} if signature == "decode" else self._cache
         self._seen = self._seen[:start]  # were it to fail, nothing behind is to be trusted
         self.model.run(signature, {**feed, **self._cache}, out)
-
-
-def _common(a: Sequence[int], b: Sequence[int]) -> int:
-    """Number of first tokens that are the same."""
-    return next((i for i, (x, y) in enumerate(zip(a, b, strict=False)) if x != y), min(len(a), len(b)))
-
-
-def _log_softmax(logits: NDArray[np.float32]) -> NDArray[np.float32]:
-    shifted = logits - logits.max()
-    return np.asarray(shifted - np.log(np.exp(shifted, dtype=np.float64).sum()), np.float32)
-
-
-def _odds(logits: NDArray[np.float32], token: int, top: int) -> Odds:
-    scores = _log_softmax(logits)
-    best = np.argpartition(scores, -top)[-top:] if top else np.empty(0, np.int64)
-    best = best[np.argsort(-scores[best], kind="stable")]
-    return Odds(token, float(scores[token]), tuple((int(i), float(scores[i])) for i in best))

@@ -7,8 +7,7 @@ about tasks, nor how the file was made.
 
 from __future__ import annotations
 
-import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from threading import Lock
 from typing import Any
@@ -20,14 +19,14 @@ from pocketlm.core.errors import InputError
 from pocketlm.core.extras import need
 from pocketlm.core.files import read_json
 from pocketlm.core.machine import cores
-from pocketlm.engines.base import Generation, Grammars, Ids, Odds, Tick, ends_of, grammar_of
-from pocketlm.engines.matcher import Matchers, allow
+from pocketlm.engines.base import Ids, Odds, Tick
+from pocketlm.engines.matcher import Matchers
+from pocketlm.engines.stepwise import Reading, Scores, Stepwise, check_prompts, common, log_softmax, odds_of
 from pocketlm.models.load import load_tokenizer, template_of
 from pocketlm.tasks.template import Message
 
 CHUNK = 128  # tokens of a prompt in one run: their logits over the vocabulary exist at the same time
 ROOM = 512  # tokens that the buffers of keys and values hold at first
-Scores = NDArray[np.float32]
 
 
 def open_session(path: Path, threads: int | None) -> Any:
@@ -49,7 +48,7 @@ def open_session(path: Path, threads: int | None) -> Any:
         raise InputError(f"{path}: ONNX Runtime cannot open it ({reason}); export or download it again") from error
 
 
-class OnnxEngine:
+class OnnxEngine(Stepwise):
     """A decoder's bundle that answers greedily on the CPU.
 
     Args:
@@ -78,46 +77,13 @@ class OnnxEngine:
         self._matchers = Matchers(self._tokenizer, int(config["vocab_size"]), self._stop)
         self._model: _Decoder | None = _Decoder(open_session(path, threads), self.context)
 
-    def generate(
-        self, prompts: Sequence[str], *, max_tokens: int = 128, grammar: Grammars = None, tick: Tick | None = None
-    ) -> list[Generation]:
-        """Answer each prompt greedily. `logprob` is the unconstrained model's, also under a grammar.
-
-        An answer that would outgrow the context is cut there (stopped False); a prompt that does not fit is an InputError.
-        """
-        answers = []
-        for index, prompt in enumerate(prompts):
-            began = time.perf_counter()
-            steps = list(self._steps(self.tokenize(prompt), max_tokens, grammar_of(grammar, index)))
-            ids, logprobs = tuple(token for token, _ in steps), tuple(logprob for _, logprob in steps)
-            stopped, text = ids[-1:] == (self._stop,), self._text(ids)
-            seconds, ends = time.perf_counter() - began, tuple(ends_of(ids, self._text))
-            answers.append(Generation(text, len(ids), stopped, sum(logprobs), seconds, logprobs, ends, ids))
-            if tick:
-                tick(1)
-        return answers
-
-    def stream(self, prompt: str, *, max_tokens: int = 128, grammar: str | None = None) -> Iterator[str]:
-        """Yield text as soon as its characters are complete."""
-        tokens: list[int] = []
-        shown = 0
-        for token, _ in self._steps(self.tokenize(prompt), max_tokens, grammar):
-            tokens.append(token)
-            text = self._text(tokens)
-            if not text.endswith("\ufffd") and len(text) > shown:
-                yield text[shown:]
-                shown = len(text)
-        if rest := self._text(tokens)[shown:]:
-            yield rest
-
     def odds(self, pairs: Sequence[tuple[Ids, Ids]], *, top: int = 0, tick: Tick | None = None) -> list[list[Odds]]:
         """What the model thinks of each token of a completion behind its prompt.
 
         Raises:
             InputError: a prompt is empty, or prompt and completion outgrow the context.
         """
-        if not all(prompt for prompt, _ in pairs):
-            raise InputError("odds need a prompt of at least one token, such as the begin token")
+        check_prompts(pairs)
         found = []
         for prompt, completion in pairs:
             found.append(self._odds(prompt, completion, top) if completion else [])
@@ -127,17 +93,7 @@ class OnnxEngine:
 
     def _odds(self, prompt: Ids, completion: Ids, top: int) -> list[Odds]:
         scores = self._running().scores([*prompt, *completion[:-1]], len(completion))
-        return [_odds_of(row, token, top) for row, token in zip(scores, completion, strict=True)]
-
-    def tokenize(self, text: str) -> list[int]:
-        """Token ids; special tokens recognised, nothing added."""
-        ids: list[int] = self._tokenizer(text, add_special_tokens=False)["input_ids"]
-        return ids
-
-    def decode(self, ids: Ids) -> str:
-        """The text of token ids, special tokens written out."""
-        text: str = self._tokenizer.decode(list(ids), skip_special_tokens=False, clean_up_tokenization_spaces=False)
-        return text
+        return [odds_of(row, token, top) for row, token in zip(scores, completion, strict=True)]
 
     def render(self, messages: Sequence[Message]) -> str:
         """Prompt text as the bundle's own chat template gives it, up to where the answer begins.
@@ -159,34 +115,18 @@ class OnnxEngine:
             raise InputError(f"{self.uri}: this engine was closed; open it again")
         return self._model
 
-    def _text(self, tokens: Ids) -> str:
-        return self.decode(tokens[:-1] if tokens and tokens[-1] == self._stop else tokens)
+    def _reading(self) -> Reading:
+        model, tokens = self._running(), list[int]()
 
-    def _steps(self, prompt: list[int], max_tokens: int, grammar: str | None) -> Iterator[tuple[int, float]]:
-        """Yield (token, its log-probability), the stop token at last."""
-        model, tokens = self._running(), list(prompt)
-        matcher = self._matchers.fresh(grammar) if grammar else None
-        for _ in range(max_tokens):
-            if len(tokens) > self.context:
-                return
-            scores = model.scores(tokens, 1)
-            if matcher is not None:
-                allow(scores, [matcher], self._stop, [False], self._threads)
-            token = int(scores[0].argmax())
-            yield token, float(scores[0, token])
-            if token == self._stop:
-                return
-            if matcher is not None and not matcher.is_stopped():
-                matcher.consume_token(token)
-            tokens.append(token)
+        def read(ids: Ids) -> Scores:
+            tokens.extend(ids)
+            last: Scores = model.scores(tokens, 1)[0]
+            return last
 
+        return read
 
-def _odds_of(scores: Scores, token: int, top: int) -> Odds:
-    likeliest: tuple[tuple[int, float], ...] = ()
-    if top:
-        best = np.argpartition(scores, -top)[-top:] if top < len(scores) else np.arange(len(scores))
-        likeliest = tuple((int(i), float(scores[i])) for i in best[np.argsort(-scores[best])])
-    return Odds(token, float(scores[token]), likeliest)
+    def _most(self, prompt: int, max_tokens: int) -> int:
+        return min(max_tokens, self.context - prompt + 1)  # the last token of an answer need not be read
 
 
 class _Decoder:
@@ -215,7 +155,7 @@ class _Decoder:
         if not 0 < len(tokens) <= self._context:
             raise InputError(f"{len(tokens)} tokens do not fit: the context has place for 1 to {self._context}")
         with self._lock:
-            known = min(_common(self._tokens, tokens), len(tokens) - last)
+            known = min(common(self._tokens, tokens), len(tokens) - last)
             self._tokens = tokens[:known]  # if a run fails, what lies behind is not trusted
             self._grow(len(tokens))
             parts = []
@@ -224,7 +164,7 @@ class _Decoder:
                 logits = self._run(tokens, start, end)
                 wanted = max(start, len(tokens) - last) - start
                 if wanted < end - start:
-                    parts.append(_log_softmax(logits[wanted:]))
+                    parts.append(log_softmax(logits[wanted:]))
             self._tokens = list(tokens)
         return np.concatenate(parts)
 
@@ -252,14 +192,3 @@ class _Decoder:
         self._session.run_with_iobinding(self._binding)
         logits: Scores = self._binding.get_outputs()[-1].numpy()[0]
         return logits
-
-
-def _log_softmax(logits: Scores) -> Scores:
-    shifted = logits - logits.max(axis=-1, keepdims=True)
-    scores: Scores = shifted - np.log(np.exp(shifted).sum(axis=-1, keepdims=True))
-    return scores
-
-
-def _common(left: Sequence[int], right: Sequence[int]) -> int:
-    """Tokens that both begin with."""
-    return next((i for i, (a, b) in enumerate(zip(left, right, strict=False)) if a != b), min(len(left), len(right)))

@@ -18,8 +18,9 @@ from torch import Tensor
 
 from pocketlm.core.errors import InputError
 from pocketlm.engines import shared_prefix
-from pocketlm.engines.base import Generation, Grammars, Ids, Odds, Tick, ends_of, grammar_of
+from pocketlm.engines.base import Generation, Grammars, Ids, Odds, Tick, grammar_of
 from pocketlm.engines.matcher import Matchers, allow
+from pocketlm.engines.stepwise import answered, check_prompts, pieces
 from pocketlm.models.load import load_model, load_tokenizer, template_of
 
 TOKENS = 24_000  # whose keys and values exist at the same time: a gigabyte for SmolLM2-135M
@@ -78,24 +79,14 @@ class TorchEngine:
                 done = _decode(self, [ids[i] for i in rows], shared, max_tokens, grammars, tick)
                 seconds = (time.perf_counter() - began) / len(rows)
                 for i, (tokens, logprobs) in zip(rows, done, strict=True):
-                    answers[i] = self._generation(tokens, logprobs, seconds)
+                    answers[i] = answered(tokens, logprobs, self._stop, self.decode, seconds)
         return [answers[i] for i in range(len(prompts))]
 
     def stream(self, prompt: str, *, max_tokens: int = 128, grammar: str | None = None) -> Iterator[str]:
         """Yield text as soon as its characters are complete."""
-        ids = self.tokenize(prompt)
-        tokens: list[int] = []
-        shown = ""
         with torch.inference_mode():
-            for _, token, _ in _steps(self, [ids], 0, max_tokens, [grammar]):
-                tokens.append(int(token[0]))
-                text = self._text(tokens)
-                if not text.endswith("\ufffd") and len(text) > len(shown):
-                    yield text[len(shown) :]
-                    shown = text
-        rest = self._text(tokens)[len(shown) :]
-        if rest:
-            yield rest
+            steps = _steps(self, [self.tokenize(prompt)], 0, max_tokens, [grammar])
+            yield from pieces((int(token[0]) for _, token, _ in steps), self._stop, self.decode)
 
     def odds(self, pairs: Sequence[tuple[Ids, Ids]], *, top: int = 0, tick: Tick | None = None) -> list[list[Odds]]:
         """What the model thinks of each token of a completion behind its prompt.
@@ -103,8 +94,7 @@ class TorchEngine:
         Raises:
             InputError: a prompt is empty, so that nothing comes before the first token.
         """
-        if not all(prompt for prompt, _ in pairs):
-            raise InputError("odds need a prompt of at least one token, such as the begin token")
+        check_prompts(pairs)
         shared = _common_prefix([list(prompt) for prompt, _ in pairs])
         shared = shared if shared >= WORTH_SHARING else 0
         found: dict[int, list[Odds]] = {}
@@ -159,15 +149,6 @@ class TorchEngine:
     def close(self) -> None:
         """Drop the weights."""
         del self.model
-
-    def _text(self, tokens: Ids) -> str:
-        return self.decode(tokens[:-1] if tokens and tokens[-1] == self._stop else tokens)
-
-    def _generation(self, tokens: list[int], logprobs: list[float], seconds: float) -> Generation:
-        stopped = bool(tokens) and tokens[-1] == self._stop
-        text = self._text(tokens)
-        ends = tuple(ends_of(tokens, self._text))
-        return Generation(text, len(tokens), stopped, sum(logprobs), seconds, tuple(logprobs), ends, tuple(tokens))
 
 
 Front = tuple[list[Tensor], list[Tensor]]  # keys and values of a prefix, see _run_prefix

@@ -16,6 +16,7 @@ from typing import Any
 from pocketlm.core.errors import InputError
 from pocketlm.core.progress import progress
 from pocketlm.engines.base import Engine, Generation, Ids, Odds, ends_of
+from pocketlm.engines.stepwise import common
 from pocketlm.evaluate.attention import Attention, look
 from pocketlm.tasks.call import Call, CallRow, CallTask
 from pocketlm.tasks.template import TEMPLATES, Message, Template
@@ -262,7 +263,7 @@ def _answer(engine: Engine, question: Question, max_tokens: int, top: int, whole
     """Let the engine answer, and ask for the odds of all that was read and written."""
     answer = engine.generate([question.text], max_tokens=max_tokens, grammar=question.grammar)[0]
     ids = engine.tokenize(question.text)
-    hidden = 0 if whole else _common(ids, engine.tokenize(question.system))
+    hidden = 0 if whole else common(ids, engine.tokenize(question.system))
     front = max(1, hidden)
     (found,) = engine.odds([(ids[:front], [*ids[front:], *answer.ids])], top=top)
     odds: list[Odds | None] = [*([] if hidden else [None]), *found]
@@ -279,12 +280,6 @@ def _tokens(engine: Engine, ids: Ids, ends: Sequence[int], odds: Sequence[Odds |
         top = tuple(Choice(other, name(other), logprob) for other, logprob in one.top) if one else ()
         found.append(Token(token, name(token), start, end, one.logprob if one else None, top))
     return tuple(found)
-
-
-def _common(one: Ids, other: Ids) -> int:
-    """How many tokens two texts share in front."""
-    differ = (i for i, (a, b) in enumerate(zip(one, other, strict=False)) if a != b)
-    return next(differ, min(len(one), len(other)))
 
 
 def _covering(tokens: Sequence[Token], start: int, end: int) -> list[int]:
@@ -392,5 +387,5 @@ def _parting(case: _Case, completion: str, length: int) -> tuple[int, list[int]]
     for at, end in enumerate(ends_of(wanted, case.engine.decode), 1):
         if last < end <= length and end in given and answer.text[:end] == completion[:end]:
             i, j, last = given[end], at, end
-    more = _common(answer.ids[i:], wanted[j:])  # parts of a letter, and the stop token
+    more = common(answer.ids[i:], wanted[j:])  # parts of a letter, and the stop token
     return i + more, wanted[j + more :]
