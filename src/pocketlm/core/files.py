@@ -66,14 +66,19 @@ def atomic_dir(path: Path) -> Iterator[Path]:
             for file in aside.rglob("*"):
                 if file.is_file():
                     _sync(file)
-            old = path.with_name(f".{path.name}.{os.getpid()}.old")
-            if path.exists():
-                os.replace(path, old)
-            os.replace(aside, path)
-            _sync(path.parent)
-            shutil.rmtree(old, ignore_errors=True)
+            replace_dir(aside, path)
         finally:
             shutil.rmtree(aside, ignore_errors=True)
+
+
+def replace_dir(folder: Path, to: Path) -> None:
+    """Give a folder another name beside it; a folder that had the name is removed."""
+    old = to.with_name(f".{to.name}.{os.getpid()}.old")
+    if to.exists():
+        os.replace(to, old)
+    os.replace(folder, to)
+    _sync(to.parent)
+    shutil.rmtree(old, ignore_errors=True)
 
 
 def write_text(path: Path, text: str) -> None:

@@ -17,8 +17,9 @@ from pocketlm.evaluate.latency import measure_latency
 from pocketlm.evaluate.remote import RemoteEngine, is_remote
 from pocketlm.evaluate.report import Report, figures
 from pocketlm.evaluate.store import cached_report, identity_of, kept_report, report_key
+from pocketlm.evaluate.suites import spread
 from pocketlm.tasks.base import Task
-from pocketlm.tasks.template import CHATML, TEMPLATES
+from pocketlm.tasks.template import CHATML, TEMPLATES, Template
 
 TIMED = 120  # rows whose answers are timed one by one
 
@@ -149,8 +150,14 @@ class Scoring:
         engine, task = open_engine(uri, threads=self.threads), self.own_task(uri) or self.task
         template = TEMPLATES[engine.template]
         engine.close()
-        rows = self.rows[:: max(1, len(self.rows) // TIMED)][:TIMED]
-        prompts = [task.prompt(row, template) for row in rows]
-        if not self.constrain or task.grammar(template) is None:
-            return prompts, None
-        return prompts, [str(task.grammar(template, row)) for row in rows]
+        return asked(task, spread(self.rows, TIMED), template, constrain=self.constrain)
+
+
+def asked(
+    task: Task, rows: Sequence[Any], template: Template, *, constrain: bool = True
+) -> tuple[list[str], list[str] | None]:
+    """Prompts of rows as an engine gets them, and the grammars its answers are held to, None where there are none."""
+    prompts = [task.prompt(row, template) for row in rows]
+    if not constrain or task.grammar(template) is None:
+        return prompts, None
+    return prompts, [str(task.grammar(template, row)) for row in rows]

@@ -146,6 +146,11 @@ def sampled(rows: Sequence[T], limit: int | None) -> list[T]:
     return list(rows) if not limit or limit >= len(rows) else random.Random(0).sample(list(rows), limit)
 
 
+def spread(rows: Sequence[T], most: int) -> Sequence[T]:
+    """At most so many rows, evenly spaced from the first on."""
+    return rows[:: max(1, len(rows) // most)][:most]
+
+
 def open_suite(folder: Path) -> Suite:
     """A saved suite.
 

@@ -7,7 +7,6 @@ every check of the file has passed, and is called exports/gguf.rejected/ when on
 
 from __future__ import annotations
 
-import os
 import shutil
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
@@ -17,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from pocketlm.core.errors import GateFailed, InputError
-from pocketlm.core.files import atomic_dir, read_json, sha256_file, sha256_value, write_json, write_text
+from pocketlm.core.files import atomic_dir, read_json, replace_dir, sha256_file, sha256_value, write_json, write_text
 from pocketlm.core.machine import memory_peak
 from pocketlm.core.manifest import read_manifest, write_manifest
 from pocketlm.core.progress import say
@@ -138,10 +137,10 @@ def _make(subject: Subject, format: Format, precision: str, folder: Path, key: s
     write_manifest(unproven, _manifest(subject, unproven, key, result, info))
     if not result.passed:
         rejected = folder.with_name(f"{folder.name}.rejected")
-        _rename(unproven, rejected)
+        replace_dir(unproven, rejected)
         failed = "; ".join(f"{check.name}: {check.found}" for check in result.checks if not check.passed)
         raise GateFailed(f"{rejected}: the exported file does not do the job ({failed})")
-    _rename(unproven, folder)
+    replace_dir(unproven, folder)
 
 
 CONVERSION = "conversion.json"
@@ -233,17 +232,6 @@ def _manifest(subject: Subject, folder: Path, key: str, result: Verification, in
         },
         "info": info,
     }
-
-
-def _rename(folder: Path, to: Path) -> None:
-    """Give a folder its name; what had it is removed."""
-    if to.exists():
-        old = to.with_name(f".{to.name}.{os.getpid()}.old")
-        os.replace(to, old)
-        os.replace(folder, to)
-        shutil.rmtree(old)
-    else:
-        os.replace(folder, to)
 
 
 def _time(bundle: Bundle, subject: Subject, threads: int | None) -> None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 import re
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -33,7 +33,7 @@ from pocketlm.export.gguf_tensors import (
     write_file,
 )
 from pocketlm.export.gguf_tokenizer import chat_template_of, read_vocabulary
-from pocketlm.export.importance import importance_of
+from pocketlm.export.importance import Importance, importance_of
 
 FILE = "model.gguf"
 
@@ -217,8 +217,8 @@ class GgufFormat:
         if family_of(source.folder, read_config(source.folder)).encoder != (source.kind == "encoder"):
             raise InputError(f"{source.folder}: is no {source.kind}")
         importance = self._importance
-        if importance is None and bits(PRECISIONS[precision][0]) < 8 and find_spec("libgguf"):
-            importance = importance_of(source.folder, source.texts)
+        if importance is None and bits(PRECISIONS[precision][0]) < 8:
+            importance = importance_if_used(source.folder, source.texts)
         info = export_gguf(
             source.folder, out / FILE, precision=precision, groups=self._groups, importance=importance,
             chat_template=source.chat_template, stop_token=source.stop_token, meta=meta_of(source),
@@ -249,3 +249,8 @@ def meta_of(source: Source) -> dict[str, str]:
         "base_name": lineage.get("title") or lineage.get("base"),
     }
     return {key: str(value) for key, value in meta.items() if value}
+
+
+def importance_if_used(folder: Path, texts: Sequence[str]) -> Importance:
+    """What rounding is weighed by, see importance.py; nothing where libgguf, which does the weighing, is not here."""
+    return importance_of(folder, texts) if find_spec("libgguf") else {}

@@ -104,6 +104,18 @@ def head_dim(config: Config) -> int:
     return int(config.get("head_dim") or config["hidden_size"] // config["num_attention_heads"])
 
 
+def _sizes(config: Config) -> Keys:
+    """What all models have, under the same names."""
+    return {
+        "vocab_size": config["vocab_size"],
+        "block_count": config["num_hidden_layers"],
+        "context_length": config["max_position_embeddings"],
+        "embedding_length": config["hidden_size"],
+        "feed_forward_length": config["intermediate_size"],
+        "attention.head_count": config["num_attention_heads"],
+    }
+
+
 def _decoder(config: Config, folder: Path) -> Keys:
     """What all decoders with RMS norms, gated feed-forward layers and rotary positions share."""
     heads, width = config["num_attention_heads"], head_dim(config)
@@ -112,12 +124,7 @@ def _decoder(config: Config, folder: Path) -> Keys:
     if config.get("use_sliding_window"):
         raise InputError(f"{folder}: sliding window attention is not exported; set use_sliding_window to false")
     return {
-        "vocab_size": config["vocab_size"],
-        "block_count": config["num_hidden_layers"],
-        "context_length": config["max_position_embeddings"],
-        "embedding_length": config["hidden_size"],
-        "feed_forward_length": config["intermediate_size"],
-        "attention.head_count": heads,
+        **_sizes(config),
         "attention.head_count_kv": config.get("num_key_value_heads") or heads,
         "attention.key_length": width,
         "attention.value_length": width,
@@ -186,12 +193,7 @@ def _bert(config: Config, folder: Path) -> Keys:
         if config.get(key, known) != known:
             raise InputError(f"{folder}: {key} {config[key]!r} is not exported; llama.cpp computes {known}")
     return {
-        "vocab_size": config["vocab_size"],
-        "block_count": config["num_hidden_layers"],
-        "context_length": config["max_position_embeddings"],
-        "embedding_length": config["hidden_size"],
-        "feed_forward_length": config["intermediate_size"],
-        "attention.head_count": config["num_attention_heads"],
+        **_sizes(config),
         "attention.layer_norm_epsilon": float(config.get("layer_norm_eps", 1e-12)),
         "attention.causal": False,
         "pooling_type": POOLINGS[pooling_of(folder)],

@@ -11,10 +11,11 @@ from pocketlm.core.errors import InputError
 from pocketlm.core.files import sha256_value
 from pocketlm.evaluate.report import Report
 from pocketlm.evaluate.store import identity_of
+from pocketlm.evaluate.suites import spread
 from pocketlm.export.base import Source
 from pocketlm.models.load import is_encoder, lineage, load_tokenizer, resolve_base, template_of
 from pocketlm.tasks.call import CallTask
-from pocketlm.tasks.template import TEMPLATES, Message, Template
+from pocketlm.tasks.template import Message, Template
 from pocketlm.train.run import Run
 
 WEIGHED = 96  # training rows by which rounding is weighed
@@ -76,11 +77,10 @@ def subject_of_run(
         reference: makes the run's own report on these rows, under the grammar.
         train: rows it was trained on, by which rounding is weighed.
     """
-    made = run.manifest
-    template = TEMPLATES[made["template"]]
+    template = run.template
     source = Source(
         run.model, run.folder.resolve().name, chat_template=template.jinja, stop_token=template.stop,
-        lineage=made["lineage"], texts=run_texts(run, template, train),
+        lineage=run.manifest["lineage"], texts=run_texts(run, train),
     )  # fmt: skip
     task = run.task
     facts = {
@@ -91,11 +91,10 @@ def subject_of_run(
     return Subject(source, run.identity, run.folder, template, task, rows, reference, facts)
 
 
-def run_texts(run: Run, template: Template, rows: Sequence[Any]) -> tuple[str, ...]:
+def run_texts(run: Run, rows: Sequence[Any]) -> tuple[str, ...]:
     """Some rows as the model reads and writes them."""
-    task = run.task
-    few = rows[:: max(1, len(rows) // WEIGHED)][:WEIGHED]
-    return tuple(task.prompt(row, template) + task.completion(row, template) for row in few)
+    task, template = run.task, run.template
+    return tuple(task.prompt(row, template) + task.completion(row, template) for row in spread(rows, WEIGHED))
 
 
 def subject_of_folder(uri: str, home: Path | None = None) -> Subject:

@@ -6,7 +6,6 @@ give a model that talks, worse. So tokens, prompts, odds, score and ends are eac
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -16,6 +15,8 @@ from pocketlm.engines.base import Engine, Generation, Ids
 from pocketlm.evaluate.compare import Comparison, compare
 from pocketlm.evaluate.evaluate import Report, evaluate
 from pocketlm.evaluate.latency import measure_latency
+from pocketlm.evaluate.scoring import asked
+from pocketlm.evaluate.suites import spread
 from pocketlm.export.base import Case, Check, Converted, Format
 from pocketlm.export.fidelity import bound_for, same_ids, same_odds, same_prompts, same_stops, same_vectors
 from pocketlm.export.strings import SENTENCES, odd_strings
@@ -171,8 +172,7 @@ def _prompts(subject: Subject) -> tuple[list[str], int]:
     """A few prompts of the task, evenly spread, else of plain sentences; and the most tokens of an answer."""
     assert subject.template
     if subject.rows:
-        step = max(1, len(subject.rows) // ROWS)
-        rows = subject.rows[::step][:ROWS]
+        rows = spread(subject.rows, ROWS)
         return [subject.task.prompt(row, subject.template) for row in rows], subject.task.max_tokens
     return [subject.template.render(messages) for messages in subject.dialogues()], DEFAULT_ANSWER
 
@@ -216,12 +216,8 @@ def timed(subject: Subject, uri: str, threads: int | None) -> dict[str, float]:
     """The latency and memory of a decoder's file, as an app would ask it: names as in evaluate.latency.METRICS."""
     assert subject.template
     if subject.rows:
-        step = max(1, len(subject.rows) // TIMED)
-        rows = subject.rows[::step][:TIMED]
-        prompts = [subject.task.prompt(row, subject.template) for row in rows]
-        grammars = [subject.task.grammar(subject.template, row) for row in rows]
-        given: Sequence[str] | None = grammars if all(grammars) else None
-        found = measure_latency(uri, prompts, grammars=given, threads=threads, max_tokens=subject.task.max_tokens)
+        prompts, grammars = asked(subject.task, spread(subject.rows, TIMED), subject.template)
+        found = measure_latency(uri, prompts, grammars=grammars, threads=threads, max_tokens=subject.task.max_tokens)
     else:
         found = measure_latency(uri, _prompts(subject)[0], threads=threads, max_tokens=DEFAULT_ANSWER)
     return {**found.metrics, "threads": found.threads}

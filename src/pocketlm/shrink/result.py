@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +12,8 @@ from pocketlm.evaluate.evaluate import Report
 from pocketlm.evaluate.store import scored
 from pocketlm.export.base import Converted, Kind, Source
 from pocketlm.export.bundle import Bundle, export
-from pocketlm.export.gguf import GgufFormat
+from pocketlm.export.gguf import GgufFormat, importance_if_used
 from pocketlm.export.gguf_tensors import Weight
-from pocketlm.export.importance import importance_of
 from pocketlm.export.subject import subject_of_run
 from pocketlm.shrink.search import Trial
 from pocketlm.tasks.call import CallRow
@@ -61,7 +59,7 @@ def bundle_of(
         tolerance=(1 - keep) * reference().value,
         source=replace(subject.source, name=f"{original.folder.resolve().name}-shrunk"),
     )
-    weighed = importance_of(run.model, subject.source.texts) if find_spec("libgguf") else {}
+    weighed = importance_if_used(run.model, subject.source.texts)
     return export(subject, MixedGguf(trial.mix, weighed), out=folder)
 
 

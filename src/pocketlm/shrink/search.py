@@ -12,7 +12,6 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from functools import cache
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -21,13 +20,13 @@ from pocketlm.core.progress import say
 from pocketlm.engines.llamacpp import LlamaCppEngine
 from pocketlm.evaluate.evaluate import Report, evaluate
 from pocketlm.evaluate.latency import measure_latency
-from pocketlm.export.gguf import export_gguf
+from pocketlm.evaluate.scoring import asked
+from pocketlm.evaluate.suites import spread
+from pocketlm.export.gguf import export_gguf, importance_if_used
 from pocketlm.export.gguf_tensors import Weight
-from pocketlm.export.importance import importance_of
 from pocketlm.export.subject import run_texts
 from pocketlm.shrink.precision import Point, mixes
 from pocketlm.shrink.shapes import Rows, Shape, build, examples, ladder
-from pocketlm.tasks.template import TEMPLATES
 from pocketlm.train.run import Run
 
 SEARCHING = 1  # rises whenever the same candidate would be judged otherwise
@@ -142,8 +141,7 @@ class Search:
 
         @cache
         def weigh() -> Mapping[str, Weight]:
-            texts = run_texts(run, TEMPLATES[run.manifest["template"]], self.rows.train)
-            return importance_of(run.model, texts) if find_spec("libgguf") else {}
+            return importance_if_used(run.model, run_texts(run, self.rows.train))
 
         points = self._points(run, weigh)
 
@@ -196,19 +194,15 @@ class Search:
         )  # fmt: skip
 
     def _late(self, run: Run, file: Path) -> float:
-        template = TEMPLATES[run.manifest["template"]]
-        rows = self.rows.valid[:: max(1, len(self.rows.valid) // TIMED)][:TIMED]
-        prompts = [run.task.prompt(row, template) for row in rows]
-        grammars = [run.task.grammar(template, row) for row in rows]
+        prompts, grammars = asked(run.task, spread(self.rows.valid, TIMED), run.template)
         return measure_latency(str(file), prompts, grammars=grammars, max_tokens=run.task.max_tokens).metrics["p95_ms"]
 
 
 def write_mix(run: Run, mix: Mapping[str, str], weighed: Mapping[str, Weight], file: Path) -> Any:
     """A run's model as a GGUF file of mixed types; see `export_gguf` for what it returns."""
-    template = TEMPLATES[run.manifest["template"]]
     return export_gguf(
-        run.model, file, precision="q8_0", groups=mix, importance=weighed, chat_template=template.jinja,
-        stop_token=template.stop,
+        run.model, file, precision="q8_0", groups=mix, importance=weighed, chat_template=run.template.jinja,
+        stop_token=run.template.stop,
     )  # fmt: skip
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from pocketlm.core.files import read_json, sha256_value
 from pocketlm.core.progress import say
+from pocketlm.evaluate.suites import spread
 from pocketlm.models.load import load_model, load_tokenizer, resolve_base
 from pocketlm.shrink.depth import choose_blocks, prune_depth
 from pocketlm.shrink.heal import heal
@@ -139,8 +140,5 @@ def seen_texts(run: Run, train: Sequence[CallRow]) -> list[str]:
 
 def examples(run: Run, folder: Path, rows: Sequence[CallRow], most: int = CALIBRATION) -> list[Example]:
     """Some rows, evenly spread, as tokens of the model in `folder`."""
-    from pocketlm.tasks.template import TEMPLATES
-
-    step = max(1, len(rows) // most)
-    template = TEMPLATES[run.manifest["template"]]
-    return encode(run.task, rows[::step][:most], load_tokenizer(folder), template, run.config.train.max_tokens)
+    few, longest = spread(rows, most), run.config.train.max_tokens
+    return encode(run.task, few, load_tokenizer(folder), run.template, longest)

@@ -97,6 +97,11 @@ class Run:
         )
 
     @property
+    def template(self) -> Template:
+        """The chat template it was trained with."""
+        return TEMPLATES[self.manifest["template"]]
+
+    @property
     def history(self) -> list[dict[str, float]]:
         """The logged steps."""
         lines = (self.folder / "metrics.jsonl").read_text(encoding="utf-8").splitlines()

@@ -8,7 +8,7 @@ from pathlib import Path
 from pocketlm.core.files import write_text
 from pocketlm.evaluate.calibrate import SURE, Calibration
 from pocketlm.export.kits.functions import Field, Function, Type
-from pocketlm.export.kits.source import Kit, fill, pascal, quote, snake, unique, wrapped
+from pocketlm.export.kits.source import Kit, TypeNames, fill, quote, snake, unique, wrapped
 
 RESERVED = {*keyword.kwlist, *keyword.softkwlist, "self", "cls", "read", "to_json"}
 TAKEN = {
@@ -84,17 +84,11 @@ def _curve(calibration: Calibration) -> str:
     return f"knots = [  # signal and chance\n{knots}]\n{ISOTONIC}"
 
 
-class Names:
-    """Writes types under legal names, one each."""
+class Names(TypeNames):
+    """Writes types under legal names."""
 
     def __init__(self, kit: Kit) -> None:
-        named = [*(function.arguments for function in kit.functions), *kit.named_types()]
-        legal = unique((" ".join(t.path) for t in named), pascal, TAKEN)
-        self._names = {t.path: name for t, name in zip(named, legal, strict=True)}
-
-    def of(self, type_: Type) -> str:
-        """The class of a choice or a record."""
-        return self._names[type_.path]
+        super().__init__(kit, TAKEN)
 
     def define(self, type_: Type) -> str:
         """The class of a choice or a record inside the arguments."""

@@ -171,3 +171,20 @@ def wrapped(text: str, width: int = 100) -> list[str]:
     text = text.replace("*/", "* /").replace("/*", "/ *")
     text = "".join(letter if letter.isprintable() else " " for letter in text)
     return textwrap.wrap(text, width) or []
+
+
+class TypeNames:
+    """Names of a kit's classes, legal in its language, one each.
+
+    Args:
+        taken: names that the kit uses itself, or the language has.
+    """
+
+    def __init__(self, kit: Kit, taken: Container[str]) -> None:
+        named = [*(function.arguments for function in kit.functions), *kit.named_types()]
+        legal = unique((" ".join(t.path) for t in named), pascal, taken)
+        self._names = {t.path: name for t, name in zip(named, legal, strict=True)}
+
+    def of(self, type_: Type) -> str:
+        """The class of a choice or a record."""
+        return self._names[type_.path]

@@ -13,7 +13,7 @@ from pathlib import Path
 from pocketlm.core.files import write_text
 from pocketlm.evaluate.calibrate import SURE, Calibration
 from pocketlm.export.kits.functions import Field, Function, Type, words
-from pocketlm.export.kits.source import Kit, camel, fill, pascal, quote, unique, wrapped
+from pocketlm.export.kits.source import Kit, TypeNames, camel, fill, pascal, quote, unique, wrapped
 
 KEYWORDS = words(
     "associatedtype class deinit enum extension fileprivate func import init inout internal let open operator private"
@@ -113,17 +113,11 @@ def _turn(role: str, before: str, behind: str) -> str:
     return f"case .{role}: return {front}message.content + {literal(behind)}"
 
 
-class Names:
-    """Writes types under legal names, one each."""
+class Names(TypeNames):
+    """Writes types under legal names."""
 
     def __init__(self, kit: Kit) -> None:
-        named = [*(function.arguments for function in kit.functions), *kit.named_types()]
-        legal = unique((" ".join(t.path) for t in named), pascal, {*TAKEN, module_of(kit)})
-        self._names = {t.path: name for t, name in zip(named, legal, strict=True)}
-
-    def of(self, type_: Type) -> str:
-        """The type of a choice or a record."""
-        return self._names[type_.path]
+        super().__init__(kit, {*TAKEN, module_of(kit)})
 
     def define(self, type_: Type) -> str:
         """The type of a choice or a record inside the arguments."""
