@@ -19,8 +19,10 @@ from pocketlm.core.energy import energy_meter
 from pocketlm.core.errors import EnvironmentLacks, InputError
 from pocketlm.engines.open import engine_path, open_engine
 from pocketlm.evaluate import latency as module
+from pocketlm.evaluate import latency_process
 from pocketlm.evaluate.latency import METRICS, Answer, Latency, amount, measure_latency, percentile, verdicts
 from pocketlm.evaluate.latency_page import latency_section, latency_text
+from pocketlm.evaluate.store import identity_of
 from pocketlm.export.gguf import export_gguf
 from pocketlm.tasks.template import CHATML
 
@@ -115,6 +117,17 @@ def test_an_engine_is_found_where_it_is_opened(tiny_llama: Path, tmp_path: Path)
     assert engine_path(str(tmp_path)) == tmp_path / "bundle.gguf"
     with pytest.raises(InputError, match="no such run"):
         engine_path(str(tmp_path / "nothing"))
+
+
+def test_weights_beside_an_exported_file_count(tmp_path: Path) -> None:
+    """An ONNX graph is the same whatever its weights are: they lie in a file beside it."""
+    graph, data = tmp_path / "model.onnx", tmp_path / "model.onnx.data"
+    graph.write_bytes(b"graph")
+    data.write_bytes(b"weights")
+    before = [identity_of(str(graph)), identity_of(str(tmp_path))]
+    assert latency_process._weights(str(graph)) == len(b"graph" + b"weights")
+    data.write_bytes(b"others!")
+    assert all(a != b for a, b in zip(before, [identity_of(str(graph)), identity_of(str(tmp_path))], strict=True))
 
 
 # -------------------------------------------------------------------------------------------- what goes wrong

@@ -61,6 +61,12 @@ def engine_path(uri: str) -> Path:
     return files[0] if files else folder
 
 
+def files_of(exported: Path) -> list[Path]:
+    """The files of an exported file: itself, and what holds its weights beside it, such as model.onnx.data."""
+    beside = exported.with_name(f"{exported.name}.data")
+    return [exported, beside] if beside.is_file() else [exported]
+
+
 def is_exported(uri: str) -> bool:
     """Whether a name is that of an exported file."""
     return uri.endswith(tuple(EXPORTED))

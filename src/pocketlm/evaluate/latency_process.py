@@ -151,12 +151,12 @@ def _python_alone() -> int:
 
 
 def _weights(uri: str) -> int:
-    """Bytes of the GGUF file or of the weights in the model's folder."""
-    from pocketlm.engines.open import engine_path
+    """Bytes of the exported file or of the weights in the model's folder."""
+    from pocketlm.engines.open import engine_path, files_of
 
     place = engine_path(uri)
     if place.is_file():
-        return place.stat().st_size
+        return sum(file.stat().st_size for file in files_of(place))
     kinds = (sorted(place.glob(f"*.{kind}")) for kind in ("safetensors", "bin"))
     return sum(file.stat().st_size for file in next((files for files in kinds if files), []))
 

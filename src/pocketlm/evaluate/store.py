@@ -9,6 +9,7 @@ from typing import Any
 from pocketlm.core.errors import InputError
 from pocketlm.core.files import read_json, sha256_file, sha256_value, write_json
 from pocketlm.core.machine import cache_dir
+from pocketlm.engines.open import files_of
 from pocketlm.evaluate.evaluate import Report, evaluate
 from pocketlm.models.starters import STARTERS
 from pocketlm.tasks.base import Task
@@ -70,11 +71,24 @@ def identity_of(uri: str) -> str:
         return starter.sha256 if starter else uri
     path = Path(uri)
     if path.is_file():
-        return sha256_file(path)
+        hashes = [sha256_file(file) for file in files_of(path)]
+        return hashes[0] if len(hashes) == 1 else sha256_value(hashes)
     if not path.is_dir():
         return uri
     home = path / "model" if (path / "model" / "config.json").is_file() else path
-    kinds = ("*.safetensors", "*.bin", "*.gguf", "*.json", "*.jinja", "*.model", "*.txt")
+    kinds = (
+        "*.safetensors",
+        "*.bin",
+        "*.gguf",
+        "*.onnx",
+        "*.onnx.data",
+        "*.litertlm",
+        "*.tflite",
+        "*.json",
+        "*.jinja",
+        "*.model",
+        "*.txt",
+    )
     files = sorted(
         file for kind in kinds for file in home.glob(kind) if file.name not in ("manifest.json", "report.json")
     )
