@@ -62,7 +62,7 @@ def evaluate(
     if alike and "similarity" in task.metrics:
         results = compared_by_meaning(results, [str(row.expected) for row in results], alike, ("alike", "similarity"))
         settings["alike"] = alike
-    seconds = time.perf_counter() - start
+    seconds = time.perf_counter() - start + getattr(engine, "seconds_before", 0.0)
     report = summarize(engine.uri, task, results, seconds, settings=settings)
     if report.main not in report.metrics:
         raise InputError(

@@ -28,6 +28,8 @@ COMMAND = (sys.executable, "-m", "pocketlm.evaluate.latency_process")
 ENOUGH = 100  # answers from which on p99 is more than the slowest one
 WARM_UPS = 3  # answers after the first one that are not counted
 UNCACHED = 20  # answers timed with nothing of their prompt kept: each may take seconds
+LONG = 60.0  # seconds after which no more answers are timed, once there are FEW: slow engines are told of in minutes
+FEW = 30
 BUSY = 0.15  # share of the processors; a machine at rest uses less
 
 # name -> what it says in a sentence
@@ -183,6 +185,8 @@ def measure_latency(
     Each answer is streamed and timed once: its first text and its end come from the same request. A stream tells no tokens
     (a piece of it may hold several, and the stop token shows none), so after the timing all prompts are answered again,
     untimed, by `generate`, which counts; an answer that `generate` gives otherwise is left out of the time per token.
+
+    Where answers take long, fewer are asked for: none more after a minute, once there are 30.
 
     The prompts are asked in rounds, so that what an engine keeps of the prompt before is what an app's requests have in
     common (the tools, the instructions). The cold start begins with the import of the engine's libraries; the system may

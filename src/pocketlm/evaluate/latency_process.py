@@ -24,7 +24,7 @@ from pocketlm.core.energy import energy_meter
 from pocketlm.core.errors import EnvironmentLacks, PocketError
 from pocketlm.core.machine import memory_used
 from pocketlm.engines.base import Engine, Tick, grammar_of
-from pocketlm.evaluate.latency import UNCACHED, WARM_UPS, Job
+from pocketlm.evaluate.latency import FEW, LONG, UNCACHED, WARM_UPS, Job
 
 Timed = tuple[int, float, float, str]  # which prompt, ms to the first text, ms to the end, the text
 
@@ -42,7 +42,7 @@ def measure(job: Job, tick: Tick) -> dict[str, Any]:
         used = joules() / len(warm) if joules else None
         uncached = _each(engine, job, _spread(len(many), UNCACHED), tick, lambda i: _forget(engine, job.prompts[i]))
         memory = _memory(before)
-        counts, cut = _counted(engine, job, tick)
+        counts, cut = _counted(engine, job, {i for i, *_ in [first, *warm, *uncached]}, tick)
         lengths = [len(engine.tokenize(prompt)) for prompt in job.prompts]
     finally:
         engine.close()
@@ -75,8 +75,11 @@ def _each(
     engine: Engine, job: Job, order: Iterable[int], tick: Tick, before: Callable[[int], None] = lambda i: None
 ) -> list[Timed]:
     """Answers to prompts, one after the other; `before` each something may be done that is not timed."""
-    found = []
+    found: list[Timed] = []
+    began = time.perf_counter()
     for i in order:
+        if len(found) >= FEW and time.perf_counter() - began > LONG:
+            break
         before(i)
         found.append(_timed(engine, job, i))
         tick(1)
@@ -106,13 +109,16 @@ def _forget(engine: Engine, prompt: str) -> None:
     engine.generate([next(text for text in ("0", "a") if engine.tokenize(text)[:1] != opening)], max_tokens=1)
 
 
-def _counted(engine: Engine, job: Job, tick: Tick) -> tuple[list[tuple[str, int]], int]:
-    """Each prompt's answer again with its number of tokens, and how many were cut at the limit."""
-    answers = engine.generate(job.prompts, max_tokens=job.max_tokens, grammar=job.grammars, tick=tick)
-    return [(answer.text, answer.tokens) for answer in answers], sum(not answer.stopped for answer in answers)
+def _counted(engine: Engine, job: Job, asked: set[int], tick: Tick) -> tuple[dict[int, tuple[str, int]], int]:
+    """The answer to each prompt that was timed again, with its number of tokens, and how many were cut at the limit."""
+    order = sorted(asked)
+    grammars = None if job.grammars is None else [str(grammar_of(job.grammars, i)) for i in order]
+    answers = engine.generate([job.prompts[i] for i in order], max_tokens=job.max_tokens, grammar=grammars, tick=tick)
+    counts = {i: (answer.text, answer.tokens) for i, answer in zip(order, answers, strict=True)}
+    return counts, sum(not answer.stopped for answer in answers)
 
 
-def _answer(timed: Timed, counts: list[tuple[str, int]]) -> dict[str, Any]:
+def _answer(timed: Timed, counts: dict[int, tuple[str, int]]) -> dict[str, Any]:
     """A latency.Answer in plain values. Rounding in a batch can turn an answer: then its tokens are not the counted ones."""
     i, first_ms, whole_ms, text = timed
     again, tokens = counts[i]

@@ -16,7 +16,7 @@ from pocketlm.evaluate.evaluate import compared_by_meaning, evaluate
 from pocketlm.evaluate.latency import measure_latency
 from pocketlm.evaluate.remote import RemoteEngine, is_remote
 from pocketlm.evaluate.report import Report, figures
-from pocketlm.evaluate.store import cached_report, identity_of, kept_report, report_key
+from pocketlm.evaluate.store import cached_report, forget_report, identity_of, kept_engine, kept_report, report_key
 from pocketlm.evaluate.suites import spread
 from pocketlm.tasks.base import Task
 from pocketlm.tasks.template import CHATML, TEMPLATES, Template
@@ -73,10 +73,10 @@ class Scoring:
         key = report_key(identity_of(uri), task, self.rows, engine=uri, **settings)
         path = kept_report(key)
         if self.fresh:
-            path.unlink(missing_ok=True)
+            forget_report(path)
         elif path.is_file():
             say(f"{uri}: scored before, taken from {path}")
-        report = cached_report(path, key, lambda: self._ask(uri, task, title))
+        report = cached_report(path, key, lambda: self._ask(uri, task, title, path, key))
         return replace(report, notes=[*report.notes, *self.notes])
 
     def baselines(self, train: Sequence[Any]) -> dict[str, Report]:
@@ -130,14 +130,14 @@ class Scoring:
         """Where answers of a model behind a network are kept."""
         return cache_dir() / "answers" / ("".join(c if c.isalnum() else "-" for c in uri) + ".jsonl")
 
-    def _ask(self, uri: str, task: Task, title: str) -> Report:
+    def _ask(self, uri: str, task: Task, title: str, path: Path, key: str) -> Report:
         engine = self.open(uri)
         if isinstance(engine, RemoteEngine) and engine.host:
             dialogues = [task.messages(row, CHATML) for row in self.rows]
             self.agree(engine.host, len(dialogues), engine.worst(dialogues, self.max_tokens or task.max_tokens))
         try:
             return evaluate(
-                task, engine, self.rows, constrain=self.constrain, max_tokens=self.max_tokens, title=title,
+                task, kept_engine(engine, path, key), self.rows, constrain=self.constrain, max_tokens=self.max_tokens, title=title,
                 alike=self.alike,
             )  # fmt: skip
         finally:

@@ -11,6 +11,7 @@ from pocketlm.core.files import read_json, sha256_file, sha256_value, write_json
 from pocketlm.core.machine import cache_dir
 from pocketlm.engines.open import files_of
 from pocketlm.evaluate.evaluate import Report, evaluate
+from pocketlm.evaluate.kept import Kept
 from pocketlm.models.starters import STARTERS
 from pocketlm.tasks.base import Task
 
@@ -32,7 +33,7 @@ def scored(
     def make() -> Report:
         subject = engine()
         try:
-            return evaluate(task, subject, rows, title=f"Scoring {path.stem}", **settings)
+            return evaluate(task, kept_engine(subject, path, key), rows, title=f"Scoring {path.stem}", **settings)
         finally:
             getattr(subject, "close", lambda: None)()
 
@@ -56,7 +57,24 @@ def cached_report(path: Path, key: str, make: Callable[[], Report]) -> Report:
             pass  # damaged by hand: simply made again
     report = make()
     write_json(path, {"key": key, "report": report.to_json()})
+    _answers_of(path).unlink(missing_ok=True)
     return report
+
+
+def forget_report(path: Path) -> None:
+    """Delete a report, and the answers of one that did not come to its end."""
+    path.unlink(missing_ok=True)
+    _answers_of(path).unlink(missing_ok=True)
+
+
+def kept_engine(engine: Any, path: Path, key: str) -> Any:
+    """The engine, its answers kept until the report in `path` is whole; as it is where it writes no answers here."""
+    is_local = hasattr(engine, "generate") and not hasattr(engine, "chat")
+    return Kept(engine, _answers_of(path), key) if is_local and not hasattr(engine, "prompt") else engine
+
+
+def _answers_of(path: Path) -> Path:
+    return path.with_suffix(".answers.jsonl")
 
 
 def kept_report(key: str) -> Path:
