@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,12 +11,16 @@ import torch
 from tiny import TEXT, make_tiny_tokenizer
 from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors, trainers
 from transformers import (
+    AlbertConfig,
+    AutoModel,
     AutoModelForCausalLM,
     BertConfig,
     BertModel,
+    DistilBertConfig,
     Gemma3TextConfig,
     LlamaConfig,
     MistralConfig,
+    MobileBertConfig,
     PreTrainedTokenizerFast,
     Qwen2Config,
     Qwen3Config,
@@ -88,15 +93,7 @@ def random_model(folder: Path, config: Any) -> Path:
 
 def make_tiny_bert(folder: Path, *, lowercase: bool = True) -> Path:
     """Save a random BERT with a real WordPiece tokenizer; norms and biases are random too."""
-    tokenizer = Tokenizer(models.WordPiece(unk_token="[UNK]"))
-    tokenizer.normalizer = normalizers.BertNormalizer(lowercase=lowercase)
-    tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
-    trainer = trainers.WordPieceTrainer(vocab_size=200, special_tokens=BERT_SPECIAL, show_progress=False)
-    tokenizer.train_from_iterator([TEXT, "Creme brulee Crème 漢 _ -"], trainer)
-    around = [("[CLS]", 2), ("[SEP]", 3)]
-    tokenizer.post_processor = processors.TemplateProcessing("[CLS] $A [SEP]", "[CLS] $A [SEP] $B:1 [SEP]:1", around)
-    named = {f"{token[1:-1].lower()}_token": token for token in BERT_SPECIAL}
-    PreTrainedTokenizerFast(tokenizer_object=tokenizer, model_max_length=64, **named).save_pretrained(folder)
+    tokenizer = _wordpiece(folder, lowercase)
     config = BertConfig(
         vocab_size=tokenizer.get_vocab_size(), hidden_size=64, intermediate_size=96, num_hidden_layers=2,
         num_attention_heads=4, max_position_embeddings=64, initializer_range=0.2,
@@ -104,3 +101,47 @@ def make_tiny_bert(folder: Path, *, lowercase: bool = True) -> Path:
     torch.manual_seed(0)
     randomise(BertModel(config).float()).save_pretrained(folder)
     return folder
+
+
+ENCODER: dict[str, Any] = {
+    "hidden_size": 32, "intermediate_size": 48, "num_hidden_layers": 2, "num_attention_heads": 4,
+    "max_position_embeddings": 64, "initializer_range": 0.2,
+}  # fmt: skip
+ENCODERS: dict[str, Callable[[int], Any]] = {  # size of the vocabulary -> config
+    "bert": lambda size: BertConfig(vocab_size=size, **ENCODER),
+    "distilbert": lambda size: DistilBertConfig(
+        vocab_size=size, dim=32, hidden_dim=48, n_layers=2, n_heads=4, max_position_embeddings=64, initializer_range=0.2
+    ),
+    "mobilebert": lambda size: MobileBertConfig(
+        vocab_size=size, **ENCODER, embedding_size=16, intra_bottleneck_size=16, num_feedforward_networks=2
+    ),
+    "albert": lambda size: AlbertConfig(vocab_size=size, embedding_size=16, **ENCODER),
+    "llama": lambda size: LlamaConfig(vocab_size=size, num_key_value_heads=2, **ENCODER),
+}
+
+
+def make_tiny_encoder(folder: Path, kind: str = "bert") -> Path:
+    """Save a random model of one of `ENCODERS` with a WordPiece tokenizer; the same bytes each time."""
+    words = sorted(set(re.findall(r"[a-z]+|\d|\S", TEXT.lower())) | {*"abcdefghijklmnopqrstuvwxyz"})
+    vocabulary = [*BERT_SPECIAL, *words, *(f"##{letter}" for letter in "abcdefghijklmnopqrstuvwxyz0123456789")]
+    config = ENCODERS[kind](_wordpiece(folder, vocabulary=vocabulary).get_vocab_size())
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        AutoModel.from_config(config).float().save_pretrained(folder)  # type: ignore[no-untyped-call]
+    return folder
+
+
+def _wordpiece(folder: Path, lowercase: bool = True, vocabulary: Sequence[str] = ()) -> Tokenizer:
+    """Save a tokenizer of BERT's kind that reads at most 64 tokens; without a vocabulary it is learnt, never twice the same."""
+    ids = {token: i for i, token in enumerate(vocabulary)}
+    tokenizer = Tokenizer(models.WordPiece(vocab=ids, unk_token="[UNK]"))
+    tokenizer.normalizer = normalizers.BertNormalizer(lowercase=lowercase)
+    tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
+    trainer = trainers.WordPieceTrainer(vocab_size=200, special_tokens=BERT_SPECIAL, show_progress=False)
+    if not vocabulary:
+        tokenizer.train_from_iterator([TEXT, "Creme brulee Crème 漢 _ -"], trainer)
+    around = [("[CLS]", 2), ("[SEP]", 3)]
+    tokenizer.post_processor = processors.TemplateProcessing("[CLS] $A [SEP]", "[CLS] $A [SEP] $B:1 [SEP]:1", around)
+    named = {f"{token[1:-1].lower()}_token": token for token in BERT_SPECIAL}
+    PreTrainedTokenizerFast(tokenizer_object=tokenizer, model_max_length=64, **named).save_pretrained(folder)
+    return tokenizer

@@ -7,7 +7,9 @@ import shlex
 import sys
 from pathlib import Path
 
+import families
 import pytest
+from families import make_tiny_encoder
 
 from pocketlm.cli.main import main
 
@@ -24,6 +26,7 @@ def test_commands_of_the_guides_run(
         pytest.skip("no commands")
     monkeypatch.chdir(tmp_path)
     _project(tiny_llama)
+    _search(Path("mysearch"))
     for command in commands:
         monkeypatch.setattr(sys, "argv", shlex.split(command))
         with pytest.raises(SystemExit) as left:
@@ -49,4 +52,51 @@ def _project(base: Path) -> None:
         {"id": str(n), "content": f"Met {word} at the harbour.", "date": "2026-01-01"} for n, word in enumerate(WORDS)
     ]
     Path("notes.json").write_text(json.dumps(notes))
+    _classifiers()
     Path("faq.csv").write_text("question,topic\n" + "".join(f"where is the {word}?,{word}\n" for word in WORDS))
+
+
+def _classifiers() -> None:
+    """Projects of labelled texts: one label a text, several, and labels under labels."""
+    encoder = Path("encoder").absolute()
+    encoder.mkdir()
+    make_tiny_encoder(encoder)
+    shelf = {word: f"{'food' if word in ('milk', 'bread') else 'home'}/{word}" for word in WORDS}
+    several: list[dict[str, object]] = [
+        {"text": f"{a} and {b} {n}", "labels": sorted({a, b})} for a in WORDS[:3] for b in WORDS[:3] for n in range(4)
+    ]
+    one = [
+        (a, f"{start} the {a}") for a in WORDS for start in ("where is", "find", "show me", "bring", "I need", "lost")
+    ]
+    one += [("none", f"what is {n} times {n}") for n in range(12)]
+    rows = {
+        "inbox": [{"text": text, "label": label} for label, text in one],
+        "topics": several,
+        "shelves": [{"text": text, "label": shelf.get(label, label)} for label, text in one],
+    }
+    settings = {"compute": "fp32", "lr": 2e-3, "epochs": 2}
+    for name, found in rows.items():
+        raw = Path(name) / "data" / "raw"
+        raw.mkdir(parents=True)
+        (raw / "rows.jsonl").write_text("".join(json.dumps(row) + "\n" for row in found))
+        config = {"task": "classify", "base": str(encoder), "train": settings, "classify": {"steps": 10}}
+        (Path(name) / "pocketlm.yaml").write_text(json.dumps(config))
+    (Path("inbox") / "more.txt").write_text("please find the milk\nthe bread is gone\n")
+
+
+def _search(folder: Path) -> None:
+    """A project of the task embed: pairs, and texts without labels."""
+    (folder / "data" / "raw").mkdir(parents=True)
+    (folder / "data" / "texts").mkdir()
+    base = families.make_tiny_bert(folder / "base")
+    settings = {"epochs": 1, "compute": "fp32", "validations": 1}
+    (folder / "pocketlm.yaml").write_text(
+        json.dumps({"task": "embed", "base": str(base.resolve()), "train": settings, "embed": {"batch": 8}})
+    )
+    pairs = [(a, b) for a in WORDS for b in WORDS]
+    rows = [
+        {"anchor": f"where is the {a} at {b}?", "positive": f"the {a} and the {b} in the kitchen"} for a, b in pairs
+    ]
+    texts = [{"text": f"Met {a} at the {b}. The {b} was with {a} in the kitchen."} for a, b in pairs]
+    for name, values in (("raw", rows), ("texts", texts)):
+        (folder / "data" / name / "rows.jsonl").write_text("".join(json.dumps(value) + "\n" for value in values))

@@ -22,7 +22,9 @@ _VERBS = {
     "load_config": "pocketlm.core.config",
     "open_engine": "pocketlm.engines.open",
     "prepare": "pocketlm.data.dataset",
+    "prepare_labelled": "pocketlm.data.labelled",
     "read_rows": "pocketlm.data.read",
+    "train_classifier": "pocketlm.train.classify",
     "train_run": "pocketlm.train.run",
 }
 __all__ = ["__version__", *_VERBS]

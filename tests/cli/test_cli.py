@@ -58,7 +58,7 @@ def test_help_is_quick_and_imports_no_torch() -> None:
         (["run", "runs/none", "hello"], 1, "tools.json"),
         (["export", "runs/none"], 1, "not a finished run"),
         (["compare", "a.json", "b.json"], 1, "a.json: no such file"),
-        (["init", "x", "--task", "paint"], 1, '--task paint: not known; the task is "call"'),
+        (["init", "x", "--task", "paint"], 1, "--task paint: not known; there are call, classify"),
     ],
 )
 def test_errors_are_one_sentence(

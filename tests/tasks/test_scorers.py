@@ -122,6 +122,22 @@ def test_the_leaderboards_own_answers_are_right_and_others_wrong(name: str) -> N
         assert task.score(asked, "\n".join(json.dumps({c.name: c.arguments}) for c in other), CHATML)["exact"] == 0
 
 
+def test_classify_counts_a_right_parent_as_half_right() -> None:
+    task = ClassifyTask(["food/recipes", "food/shops", "travel/trains", "travel/planes"])
+    row = ClassifyTask.row({"text": "pancakes", "label": "food/recipes"})
+    for answer, nodes in [
+        ("food/recipes", (2, 2, 2)),
+        ("food/shops", (1, 2, 2)),
+        ("food", (1, 1, 2)),
+        ("travel", (0, 1, 2)),
+    ]:
+        score = task.score(row, answer, CHATML)
+        assert score.numbers["path_f1"] == nodes and score["valid"] == 1
+        assert score["accuracy"] == (answer == "food/recipes")
+    flat = ClassifyTask(["yes", "n/a"])
+    assert "path_f1" not in flat.score(ClassifyTask.row({"text": "x", "label": "n/a"}), "n", CHATML).numbers
+
+
 def test_classify_counts_each_label_and_what_is_outside() -> None:
     task = ClassifyTask(["play", "stop", "oos"])
     rows = [TextRow(ask("a"), ["play"]), TextRow(ask("b"), ["oos"]), TextRow(ask("c"), ["stop"])]

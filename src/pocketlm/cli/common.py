@@ -79,9 +79,9 @@ def has_tools(engine: str) -> bool:
 
 
 def run_of(engine: str) -> Path:
-    """The run an engine belongs to: its own folder, or that whose exports/FORMAT a bundle is."""
+    """The run an engine belongs to: its own folder, or that whose exports/FORMAT or rungs/METHOD it is."""
     home = home_of(engine).resolve()
-    return home.parent.parent if home.parent.name == "exports" else home
+    return home.parent.parent if home.parent.name in ("exports", "rungs") else home
 
 
 def task_for(engine: str, tools: Path | None, tools_in_prompt: str | None) -> CallTask:
@@ -118,21 +118,21 @@ def first_alone() -> AbstractContextManager[None]:
 def project_data(project: Path, config: Config, name: str = "") -> tuple[Path, Dataset]:
     """A project's run folder and its data, read, split and told of."""
     from pocketlm.data.dataset import prepare
+    from pocketlm.data.labelled import prepare_labelled
 
     home = project if project.is_dir() else project.parent
     folder = home / "runs" / (name or home.resolve().name)
     given = config.data
+    how: dict[str, Any] = {
+        "valid": home / given.valid if given.valid else None, "test": home / given.test if given.test else None,
+        "valid_share": given.valid_share, "test_share": given.test_share, "seed": config.seed,
+    }  # fmt: skip
     with first_alone():
-        data = prepare(
-            home / given.raw,
-            folder / "data",
-            tools=home / config.tools if config.tools else None,
-            valid=home / given.valid if given.valid else None,
-            test=home / given.test if given.test else None,
-            valid_share=given.valid_share,
-            test_share=given.test_share,
-            seed=config.seed,
-        )
+        if config.task == "classify":
+            data = prepare_labelled(home / given.raw, folder / "data", **how)
+        else:
+            tools = home / config.tools if config.tools else None
+            data = prepare(home / given.raw, folder / "data", tools=tools, **how)
     for note in data.notes:
         progress.say(note)
     return folder, data

@@ -35,6 +35,7 @@ def evaluate(
     overlap: Annotated[int | None, typer.Option(help="Those of them that were scored before; default 256.", min=0)] = None,
     alike: Annotated[str, typer.Option(help="Embedder that free answers are compared with their references by: static, starter:minilm-l6; none for none.")] = "static",
     teacher: Annotated[str, typer.Option(help="Engine whose free answers these are to be like; the share that is over 0.85 is told.")] = "",
+    vectors: Annotated[str, typer.Option(help="Score an embedder's vectors kept smaller too: int8, binary, or cut, such as int8:128; several with commas.")] = "",
     latency: Annotated[bool, typer.Option(help="Measure first token, whole answers, memory, energy.")] = False,
     threads: Annotated[int | None, typer.Option(help="Threads to answer with.", min=1)] = None,
     gate: Annotated[str, typer.Option(help='Conditions, such as "exact>=0.95, p95_ms<=200, no_worse_than=runs/old"; exit code 3 where one fails.')] = "",
@@ -76,6 +77,8 @@ def evaluate(
     known = training_rows(asked, train)
     scoring = find_scoring(asked, known)
     reports: dict[str, Report] = scoring.baselines(known) if baselines else {}
+    small = [name.strip() for name in vectors.split(",") if name.strip()]
+    reports |= scoring.rankings(engine, known, hybrid=baselines, vectors=small) if baselines or small else {}
     report = scoring.report(engine)
     if teacher:
         report = scoring.beside_teacher(report, teacher)

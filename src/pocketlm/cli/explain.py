@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from pocketlm.cli.common import Json, be_quiet, has_tools, output, run_of, task_for
+from pocketlm.cli.common import Json, be_quiet, has_tools, home_of, output, run_of, task_for
 from pocketlm.core.errors import InputError
 
 if TYPE_CHECKING:
@@ -44,6 +44,7 @@ def explain(
     from rich.console import Console
 
     from pocketlm.core.files import write_text
+    from pocketlm.engines.classifier import is_classifier
     from pocketlm.engines.open import open_engine
     from pocketlm.evaluate.explain import explain as look_inside
     from pocketlm.evaluate.explain_page import render_page
@@ -51,6 +52,10 @@ def explain(
 
     if html and html.is_dir():
         raise InputError(f"--html {html}: is a folder; name a file, such as {html / 'explain.html'}")
+    if is_classifier(home_of(engine)):
+        raise InputError(
+            f"{engine}: a classifier writes nothing to look into; `pocketlm run {engine} TEXT` tells its odds"
+        )
     task = _task(engine, tools, raw)
     wanted = _calls(expected, task) if expected and task else expected or _from_test_rows(engine, text, task)
     place = _head(head)

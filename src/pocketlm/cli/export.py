@@ -62,13 +62,61 @@ def export(
 def find_subject(run: str) -> Subject:
     """The model a name stands for, with its test rows where it is a run."""
     from pocketlm.data.load import load_call_rows
+    from pocketlm.engines.classifier import is_classifier
     from pocketlm.export.subject import subject_of_folder, subject_of_run
 
     folder = Path(run)
+    if is_classifier(folder):
+        return _classifier_subject(folder)
     if ":" in run or ((folder / "config.json").is_file() and not (folder / "model").is_dir()):
         return subject_of_folder(run)
+    if find_task(folder) == "embed":
+        return find_encoder(folder)
     opened, rows, reference = find_run(folder)
     return subject_of_run(opened, rows, reference, load_call_rows(folder, opened.task.tools, "train"))
+
+
+def _classifier_subject(folder: Path) -> Subject:
+    from pocketlm.data.load import load_rows
+    from pocketlm.engines.open import open_engine
+    from pocketlm.evaluate.store import scored
+    from pocketlm.export.subject import subject_of_classifier
+    from pocketlm.train.classifier_run import ClassifierRun
+
+    run = ClassifierRun.open(folder)
+    rows = load_rows(folder)[1]
+    kept = folder / "reports" / "tuned.json"
+
+    def reference() -> Report:
+        return scored(kept, run.identity, run.task, lambda: open_engine(str(folder)), rows)
+
+    return subject_of_classifier(run, rows, reference)
+
+
+def find_task(folder: Path) -> str:
+    """The task of a finished run; raises InputError where it is none."""
+    from pocketlm.train.run import Run
+
+    return str(Run.open(folder).manifest.get("task", "call"))
+
+
+def find_encoder(folder: Path) -> Subject:
+    """A finished run of the task `embed`, with its test rows where it has any."""
+    from pocketlm.data.load import load_rows
+    from pocketlm.engines.embedder import open_embedder
+    from pocketlm.evaluate.store import scored
+    from pocketlm.export.subject import subject_of_encoder
+    from pocketlm.train.run import Run
+
+    run = Run.open(folder)
+    has_test = (folder / "data" / "test.jsonl").is_file()
+    task: Any
+    task, rows = load_rows(folder) if has_test else (None, [])
+
+    def reference() -> Report:
+        return scored(folder / "reports" / "tuned.json", run.identity, task, lambda: open_embedder(str(folder)), rows)
+
+    return subject_of_encoder(run, task, rows, reference)
 
 
 def find_run(folder: Path) -> tuple[Run, list[CallRow], Callable[[], Report]]:

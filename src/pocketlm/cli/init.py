@@ -51,30 +51,53 @@ TOOLS = """\
 """
 
 
+CLASSIFY_YAML = """\
+# All keys, their meaning and defaults: pocketlm train --help-config
+task: classify
+base: starter:minilm-l6      # the encoder of the larger rungs; or hf:NAME, or a model folder
+data:
+  raw: data/raw              # your examples, .jsonl, .json or .csv
+train:
+  method: ladder             # from the cheapest up; or one of them: tfidf, embedding, setfit, full, lora, ...
+"""
+CLASSIFY_README = """\
+# {name}
+
+1. Put your examples into `data/raw`. A row is one of
+   - `{{"text": "where is my parcel", "label": "delivery"}}`
+   - `{{"text": "it came late and broken", "labels": ["delivery", "damage"]}}` (none: `[]`)
+   - a line of a CSV file with the columns `text` and `label`; several labels stand in a column `labels`, as `delivery|damage`
+   Files named train, valid and test are taken as these. What fits no label is labelled `none` (or `other`, `oos`).
+   Labels may stand under each other: `food/recipes`, `food/shops`.
+2. `pocketlm train`
+3. `pocketlm eval runs/{name}`
+4. `pocketlm run runs/{name} "where is my parcel"`
+5. `pocketlm export runs/{name} --to onnx`, where the recommended rung has an encoder
+"""
+FILES = {
+    "call": {"pocketlm.yaml": YAML, "tools.json": TOOLS, "README.md": README},
+    "classify": {"pocketlm.yaml": CLASSIFY_YAML, "README.md": CLASSIFY_README},
+}
+
+
 def init(
     folder: Annotated[Path, typer.Argument(help="The new project's folder.")],
-    task: Annotated[str, typer.Option(help="What a row is; `call` is function calling.")] = "call",
+    task: Annotated[
+        str, typer.Option(help="What a row is: call, function calling; classify, labels of texts.")
+    ] = "call",
     as_json: Json = False,
 ) -> None:
-    """Make a project: pocketlm.yaml, tools.json to edit, data/raw for your examples."""
+    """Make a project: pocketlm.yaml, for function calling tools.json to edit, data/raw for your examples."""
     be_quiet(as_json)
-    if task != "call":
-        raise InputError(f'--task {task}: not known; the task is "call"')
+    if task not in FILES:
+        raise InputError(f"--task {task}: not known; there are {', '.join(FILES)}")
     if (folder / "pocketlm.yaml").exists():
         raise InputError(f"{folder}: there is a project here already; choose another folder")
     name = folder.resolve().name
-    files = {
-        "pocketlm.yaml": YAML,
-        "tools.json": TOOLS,
-        "README.md": README.format(name=name),
-        ".gitignore": "runs/\n",
-        "data/raw/.gitkeep": "",
-    }
+    files = {**FILES[task], ".gitignore": "runs/\n", "data/raw/.gitkeep": ""}
+    files["README.md"] = files["README.md"].format(name=name)
     for path, text in files.items():
         if not (folder / path).exists():
             write_text(folder / path, text)
-    output(
-        as_json,
-        {"folder": str(folder)},
-        f"{folder} is ready: edit tools.json, add rows to data/raw, then `cd {folder} && pocketlm train`",
-    )
+    first = "edit tools.json, add rows to data/raw" if task == "call" else "add rows to data/raw"
+    output(as_json, {"folder": str(folder)}, f"{folder} is ready: {first}, then `cd {folder} && pocketlm train`")

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from pocketlm.cli.common import Json, Set, be_quiet, output, project_data
+from pocketlm.core.errors import InputError
 
 if TYPE_CHECKING:
     from pocketlm.train.plan import Plan
@@ -27,6 +28,10 @@ def plan(
 
     devices = [find_device(wanted) for wanted in device] or DEVICES
     config = load_config(project, overrides)
+    if config.task != "call":
+        raise InputError(
+            f"plan: foretells trainings of the task call; one of the task {config.task} shows its time left as it runs"
+        )
     folder, data = project_data(project, config, name)
 
     from pocketlm.train.plan import plan_run

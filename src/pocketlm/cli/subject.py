@@ -39,6 +39,13 @@ class Asked:
     yes: bool = False
     options: Mapping[str, Any] = field(default_factory=dict)
 
+    @property
+    def place(self) -> Path:
+        """Where the rows are: as named, else in the run that the engine belongs to."""
+        if self.data is None and (run_of(self.engine) / "data" / "manifest.json").is_file():
+            return run_of(self.engine)
+        return Path(self.data or self.engine)
+
     def is_call(self, data: Path) -> bool:
         """Whether rows are for the functions that the engine or the command says there are."""
         from pocketlm.data.load import kind_of
@@ -46,6 +53,13 @@ class Asked:
         if self.tools is None and not has_tools(self.engine):
             return False
         return (self.task or kind_of(data)) == "call"
+
+    def sorts(self, data: Path) -> bool:
+        """Whether the engine is a classifier and the rows are for one."""
+        from pocketlm.data.load import kind_of
+        from pocketlm.engines.classifier import is_classifier
+
+        return is_classifier(home_of(self.engine)) and (self.task or kind_of(data)) == "classify"
 
 
 def find_scoring(asked: Asked, train: Sequence[Any] = (), split: str = "test") -> Scoring:
@@ -65,7 +79,7 @@ def find_scoring(asked: Asked, train: Sequence[Any] = (), split: str = "test") -
         raise InputError(
             f"{asked.engine}: say which rows to score, for example `pocketlm eval {asked.engine} data/test.jsonl`"
         )
-    task, rows = read(asked, Path(asked.data or asked.engine), split)
+    task, rows = read(asked, asked.place, split)
     rows = sampled(rows, asked.limit)
     return Scoring(
         task, rows, constrain=asked.constrain, max_tokens=asked.max_tokens, threads=asked.threads,
@@ -97,10 +111,12 @@ def training_rows(asked: Asked, train: Path | None) -> list[Any]:
 
     if train is not None:
         return read(asked, train, "train")[1]
-    data = Path(asked.data or asked.engine)
+    data = asked.place
     run = run_of(asked.engine)
-    if (run / "data" / "manifest.json").is_file() and asked.is_call(data):
+    if (run / "data" / "manifest.json").is_file() and (asked.is_call(data) or asked.sorts(data)):
         return read(asked, run, "train")[1]
+    if data == Path(asked.engine) and (data / "data" / "train.jsonl").is_file():
+        return read(asked, data, "train")[1]
     if data.is_dir() and any(split_of_name(file.name.partition(".")[0]) == "train" for file in data.iterdir()):
         return read(asked, data, "train")[1]
     return []
@@ -119,7 +135,17 @@ def read(asked: Asked, data: Path, split: str) -> tuple[Any, list[Any]]:
     if asked.is_call(data):
         task = task_for(asked.engine, asked.tools, asked.tools_in_prompt)
         return task, load_call_rows(data, task.tools, split)
-    return load_rows(data, task=asked.task, split=split, options=asked.options)
+    made, rows = load_rows(data, task=asked.task, split=split, options=asked.options)
+    return (_with_own_labels(asked.engine, made) if asked.sorts(data) else made), rows
+
+
+def _with_own_labels(engine: str, task: Any) -> Any:
+    """The task of rows with the labels of the classifier that is asked, which the rows need not all have."""
+    from pocketlm.models.head import Head
+    from pocketlm.tasks.classify import ClassifyTask
+
+    head, _ = Head.load(home_of(engine))
+    return ClassifyTask([*head.labels, *task.labels], head.outside or task.outside)
 
 
 def _suite_rows(asked: Asked, folder: Path) -> tuple[Any, list[Any]]:
@@ -164,10 +190,12 @@ def run_facts(engine: str) -> tuple[list[dict[str, float]], dict[str, str], Cali
     facts, history = {"Machine": describe()}, []
     if (folder / "metrics.jsonl").is_file():
         run = Run(folder)
-        history, made = run.history, run.manifest
+        made = run.manifest
+        history = [entry for entry in run.history if "loss" in entry]  # of what is fitted at once there are no steps
+        speed = f", {history[-1]['tokens_per_s']:.0f} tokens/s" if history else ""
         facts |= {
             "Base": f"{made['lineage'].get('title', made['lineage']['base'])}, {made['lineage'].get('licence', 'licence unknown')}",
-            "Training": f"{made['metrics']['train_seconds']:.0f} s, {made['metrics']['tokens_per_s']:.0f} tokens/s, {made['compute']}",
+            "Training": f"{made['metrics']['train_seconds']:.0f} s{speed}, {made.get('compute', made.get('method'))}",
             "Versions": ", ".join(f"{name} {version}" for name, version in made["versions"].items()),
         }
     return history, facts, calibration_of(engine)

@@ -5,16 +5,26 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated, get_origin
+from typing import TYPE_CHECKING, Annotated, Any, get_origin
 
 import typer
 
 from pocketlm.cli.common import Json, Set, be_quiet, output, project_data
+from pocketlm.core.errors import InputError
+
+if TYPE_CHECKING:
+    from pocketlm.core.config import Config
+    from pocketlm.data.dataset import Dataset
 
 
 def train(
     project: Annotated[Path, typer.Argument(help="Project folder or its pocketlm.yaml.")] = Path("."),
     name: Annotated[str, typer.Option(help="Name of the run; by default the project folder's name.")] = "",
+    task: Annotated[str, typer.Option(help="Short for --set task=..: call, classify.")] = "",
+    method: Annotated[str, typer.Option(help="Short for --set train.method=..")] = "",
+    enough: Annotated[
+        float | None, typer.Option(help="Short for --set classify.enough=..: where a ladder stops.")
+    ] = None,
     overrides: Set = [],  # noqa: B006  typer reads the default, nothing writes to it
     help_config: Annotated[bool, typer.Option("--help-config", help="List every setting and leave.")] = False,
     show_batch: Annotated[
@@ -40,20 +50,77 @@ def train(
     from pocketlm.core.config import load_config
     from pocketlm.train.run import show_first_batch, train_run
 
-    config = load_config(project, overrides)
+    short = {"task": task, "train.method": method, "classify.enough": enough}
+    config = load_config(project, [*(f"{key}={value}" for key, value in short.items() if value), *overrides])
+    if config.task == "embed":
+        if show_batch:
+            raise InputError("--show-batch: shows rows of the task call; this project's task is embed")
+        from pocketlm.train.embed import embed_project, train_embed
+
+        folder, pairs = embed_project(project, config, name)
+        _tell(as_json, folder, train_embed(config, pairs, folder, must_resume=resume).manifest)
+        return
     folder, data = project_data(project, config, name)
+    if config.task == "classify":
+        if show_batch:
+            raise InputError(
+                "--show-batch: shows what a model that writes is trained to write; a classifier writes nothing"
+            )
+        found = train_labels(config, project, folder, data, must_resume=resume)
+        output(as_json, *found)
+        return
     if show_batch:
         Console(highlight=False).print(show_first_batch(config, data.tools, data.rows("train")), soft_wrap=True)
         return
     run = train_run(config, data.tools, data.rows("train"), data.rows("valid"), folder, must_resume=resume)
-    metrics = run.manifest["metrics"]
-    loss = "" if metrics["valid_loss"] is None else f"validation loss {metrics['valid_loss']:.4f}, "
-    text = (
-        f"{folder}: {metrics['steps']} steps in {metrics['train_seconds']:.0f} s, {loss}about {metrics['kwh']:.3f} kWh\n"
-        f"Next: pocketlm eval {folder}"
-    )
     if rank == 0:
-        output(as_json, {"run": str(folder), **metrics}, text)
+        _tell(as_json, folder, run.manifest)
+
+
+def _tell(as_json: bool, folder: Path, made: dict[str, Any]) -> None:
+    """What came of a training."""
+    metrics = made["metrics"]
+    loss = "" if metrics["valid_loss"] is None else f"validation loss {metrics['valid_loss']:.4f}, "
+    text = f"{folder}: {metrics['steps']} steps in {metrics['train_seconds']:.0f} s, {loss}about {metrics['kwh']:.3f} kWh\n"
+    if quality := made.get("quality", {}):
+        name = next(iter(quality["after"]), "")
+        text += (
+            f"{name} on held-out rows: {quality['before'][name]:.3f} before, {quality['after'][name]:.3f} after\n"
+            if name
+            else ""
+        )
+    output(as_json, {"run": str(folder), **metrics}, f"{text}Next: pocketlm eval {folder}")
+
+
+def train_labels(
+    config: Config, project: Path, folder: Path, data: Dataset, *, must_resume: bool
+) -> tuple[dict[str, Any], str]:
+    """Train a classifier; what it came to, for scripts and for people."""
+    if int(os.environ.get("WORLD_SIZE", "1")) > 1:
+        raise InputError("a classifier trains in one process; start it with `pocketlm train`, without torchrun")
+    from pocketlm.data.labelled import read_texts
+    from pocketlm.train.classify import train_classifier
+    from pocketlm.train.ladder import climb, ladder_of, ladder_text
+
+    train, valid, test = (data.rows(split) for split in ("train", "valid", "test"))
+    labels = sorted({label for row in (*train, *valid, *test) for label in row.answer})
+    home = project if project.is_dir() else project.parent
+    if config.train.method == "ladder":
+        run = climb(config, train, valid, test, folder, labels=labels)
+    else:
+        unlabelled = read_texts(home / config.data.unlabelled) if config.data.unlabelled else []
+        run = train_classifier(
+            config, train, valid, folder, labels=labels, unlabelled=unlabelled, must_resume=must_resume
+        )
+    made = run.manifest
+    ladder = ladder_of(folder) if config.train.method == "ladder" else None
+    accuracy = made["metrics"]["valid_accuracy"]
+    held = "" if accuracy is None else f", {accuracy:.1%} of {len(valid)} validation rows right"
+    text = f"{folder}: {made['method']}, {made['metrics']['train_seconds']:.1f} s{held}\nNext: pocketlm eval {folder}"
+    value = {"run": str(folder), "method": made["method"], **made["metrics"]}
+    if ladder is None:
+        return value, text
+    return {**value, "ladder": ladder.to_json()}, f"{ladder_text(ladder)}\n{text}"
 
 
 def _settings() -> Iterator[str]:

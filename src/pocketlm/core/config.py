@@ -11,11 +11,21 @@ from pathlib import Path
 from typing import Any, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from pocketlm.core.errors import InputError, Problems
 
 CONFIG_NAME = "pocketlm.yaml"
+
+ENCODER = "starter:minilm-l6"
+# task -> its methods, the default first
+METHODS = {
+    "call": ("lora", "full", "qlora-8bit", "qlora-4bit"),
+    "embed": ("lora", "full", "adapt", "static"),
+    "classify": ("ladder", "majority", "rules", "tfidf", "static", "embedding", "setfit", "full", "lora", "distill"),
+}
+RATES = {"full": 1e-4, "setfit": 1e-4, "distill": 1e-4, "ladder": 1e-4}  # of encoders' methods, the default of train.lr
+Rung = Literal["majority", "rules", "tfidf", "static", "embedding", "setfit", "full", "lora"]
 
 
 class _Section(BaseModel):
@@ -30,16 +40,23 @@ class DataConfig(_Section):
     test: str | None = Field(None, description="file of test rows; without it a share of raw")
     valid_share: float = Field(0.05, gt=0, lt=0.5, description="share of raw held out to watch the training")
     test_share: float = Field(0.1, gt=0, lt=0.5, description="share of raw held out for the final score")
+    unlabelled: str | None = Field(
+        None, description="file or folder of texts without labels, on which a teacher teaches too (classify, distill)"
+    )
 
 
 class TrainConfig(_Section):
     """How the model is trained."""
 
-    method: Literal["lora", "full", "qlora-8bit", "qlora-4bit"] = Field(
+    method: Literal[
+        "lora", "full", "qlora-8bit", "qlora-4bit", "majority", "rules", "tfidf", "static", "embedding", "setfit",
+        "distill", "ladder", "adapt",
+    ] = Field(
         "lora",
         description="lora, an adapter; full, every weight; qlora-8bit or qlora-4bit, an adapter on a base that bitsandbytes "
-        "holds in few bits",
-    )
+        "holds in few bits; of the task classify also ladder (from the cheapest up), majority, rules, tfidf, static, "
+        "embedding, setfit, distill; of embed adapt, from texts without labels, and static, a table of token vectors",
+    )  # fmt: skip
     epochs: float = Field(2.0, gt=0, le=100, description="passes over the training rows")
     lr: float = Field(1e-3, gt=0, lt=1, description="peak learning rate")
     schedule: Literal["cosine", "linear", "constant", "wsd"] = Field(
@@ -112,6 +129,68 @@ class TrainConfig(_Section):
     )
 
 
+class ClassifyConfig(_Section):
+    """How texts are sorted under labels."""
+
+    balance: bool = Field(False, description="every label counts the same, however many rows it has")
+    outside_recall: float | None = Field(
+        None,
+        gt=0,
+        le=1,
+        description="of the rows that fit no label, the share to be recognised; by default what makes the mean of that share "
+        "and of the accuracy on the others highest",
+    )
+    certain: float | None = Field(
+        None,
+        gt=0,
+        lt=1,
+        description="with labels such as food/recipes: answer with the deepest of parent and label that is so likely",
+    )
+    rungs: list[Rung] = Field(
+        ["majority", "rules", "tfidf", "static", "embedding", "setfit", "full"],
+        min_length=1,
+        description="what a ladder tries, in this order; setfit only where a label has 32 rows or fewer on average",
+    )
+    enough: float | None = Field(
+        None, gt=0, le=1, description="a ladder stops at the first rung with this accuracy on the validation rows"
+    )
+    steps: int = Field(100, ge=1, description="steps of setfit's contrastive training")
+    pairs: int = Field(16, ge=2, description="texts a step of setfit draws, each with another one of its label")
+    teacher: str | None = Field(
+        None, description="whom distill learns from: another classifier's run, or any engine that writes labels"
+    )
+    student: Literal["full", "lora", "tfidf", "static", "embedding"] = Field(
+        "full", description="what distill makes, by the method's name"
+    )
+
+
+class EmbedConfig(_Section):
+    """How embeddings are trained, for the task embed."""
+
+    objective: Literal["auto", "ranking", "triplet", "cosent", "cosine"] = Field(
+        "auto",
+        description="ranking, the positive before all others of the batch; triplet, before a row's own negatives; of scored "
+        "pairs cosent, their order, or cosine, the score itself; auto: ranking, or cosent where pairs have scores",
+    )
+    batch: int = Field(32, ge=2, description="pairs a batch; of each, the others are the negatives")
+    temperature: float = Field(0.05, gt=0, description="by which cosines are divided; lower: the hardest count most")
+    symmetric: bool = Field(False, description="a positive must find its anchor too")
+    negatives: int = Field(
+        0, ge=0, description="hard negatives an anchor beside those of the rows: the nearest texts that are not its own"
+    )
+    margin: float = Field(
+        0.05,
+        ge=0,
+        lt=1,
+        description="a text is a hard negative only if it is by this share less near than the positive; triplet: the margin "
+        "of cosine",
+    )
+    dims: list[int] = Field(
+        [], description="widths to which vectors can be cut afterwards (Matryoshka), such as [64, 128]"
+    )
+    width: int = Field(256, ge=2, description="numbers of a vector that the method static makes")
+
+
 class CostConfig(_Section):
     """What a training's time costs."""
 
@@ -130,8 +209,11 @@ class CostConfig(_Section):
 class Config(_Section):
     """One project."""
 
-    task: Literal["call"] = Field("call", description="what a row is")
-    base: str = Field("starter:smollm2-135m", description="the model to start from: starter:NAME, hf:NAME or a folder")
+    task: Literal["call", "classify", "embed"] = Field("call", description="what a row is")
+    base: str = Field(
+        "starter:smollm2-135m",
+        description=f"the model to start from: starter:NAME, hf:NAME or a folder; of the tasks classify and embed {ENCODER}",
+    )
     tools: str | None = Field(
         "tools.json", description="the app's functions in the OpenAI format; null: read from the rows"
     )
@@ -146,7 +228,36 @@ class Config(_Section):
     seed: int = Field(0, ge=0, description="one seed for everything")
     data: DataConfig = DataConfig()
     train: TrainConfig = TrainConfig()
+    classify: ClassifyConfig = ClassifyConfig()
+    embed: EmbedConfig = EmbedConfig()
     cost: CostConfig = CostConfig()
+
+    @model_validator(mode="before")
+    @classmethod
+    def _of_task(cls, values: Any) -> Any:
+        """Defaults that depend on the task."""
+        train = (values.get("train") or {}) if isinstance(values, dict) else None
+        if not isinstance(train, dict) or values.get("task") != "classify":
+            return values
+        method = train.get("method", METHODS["classify"][0])
+        train = {"method": method, "lr": RATES.get(method, 1e-3), "epochs": 4, **train}
+        data = values.get("data")
+        if data is None or isinstance(data, dict):  # more is chosen on these rows than when to stop
+            values = {**values, "data": {"valid_share": 0.15, **(data or {})}}
+        return {"base": ENCODER, **values, "train": train}
+
+
+def check_method_of_task(config: Config) -> None:
+    """A method that its task knows, with what it needs.
+
+    Raises:
+        InputError: it does not.
+    """
+    method, task = config.train.method, config.task
+    if method not in (fit := METHODS[task]):
+        raise InputError(f"train.method: {method} is not for the task {task}; there are {', '.join(fit)}")
+    if method == "distill" and not config.classify.teacher:
+        raise InputError("train.method: distill needs classify.teacher, such as runs/NAME of a larger classifier")
 
 
 def load_config(path: Path | None, overrides: Sequence[str] = ()) -> Config:
@@ -173,9 +284,11 @@ def load_config(path: Path | None, overrides: Sequence[str] = ()) -> Config:
     for override in overrides:
         _apply(values, override)
     try:
-        return Config.model_validate(values)
+        config = Config.model_validate(values)
     except ValidationError as error:
         raise Problems(str(path or "--set"), list(_sentences(error))) from error
+    check_method_of_task(config)
+    return config
 
 
 def _apply(values: dict[str, Any], override: str) -> None:
@@ -205,7 +318,10 @@ def _sentences(error: ValidationError) -> Iterator[str]:
 
 
 def _section(name: str) -> type[BaseModel]:
-    sections: dict[str, type[BaseModel]] = {"data": DataConfig, "train": TrainConfig, "cost": CostConfig}
+    sections: dict[str, type[BaseModel]] = {
+        "data": DataConfig, "train": TrainConfig, "classify": ClassifyConfig, "embed": EmbedConfig,
+        "cost": CostConfig,
+    }  # fmt: skip
     return sections.get(name, Config)
 
 

@@ -1,4 +1,7 @@
-"""A dataset: a folder of checked rows in three splits, its tools and a manifest. Knows nothing of prompts or models."""
+"""A dataset: a folder of checked rows in three splits and a manifest; of calls with its tools. Knows nothing of prompts or models.
+
+`prepare` makes one of calls; labelled.py one of labels, by the same rules for copies, leaks and splits.
+"""
 
 from __future__ import annotations
 
@@ -12,12 +15,12 @@ from pocketlm.core.errors import InputError
 from pocketlm.core.files import atomic_dir, sha256_file, sha256_value, write_json, write_jsonl
 from pocketlm.core.manifest import NAME as MANIFEST
 from pocketlm.core.manifest import hash_inputs, read_manifest, write_manifest
-from pocketlm.data.read import ReadResult, read_rows, row_files
+from pocketlm.data.read import read_rows, row_files
 from pocketlm.data.split import (
     SPLITS,
     Rows,
     conflicts,
-    count_functions,
+    count_kinds,
     remove_leaks,
     split_by_hash,
     split_of_name,
@@ -25,13 +28,14 @@ from pocketlm.data.split import (
     without_copies,
 )
 from pocketlm.tasks.call import CallRow
+from pocketlm.tasks.registry import task_class
 from pocketlm.tasks.tools import ToolSet
 
 KIND = "dataset"
 
 
 class Dataset:
-    """Rows of the `call` task in a folder written by `prepare`."""
+    """Rows of one task in a folder written by `prepare`."""
 
     def __init__(self, folder: Path, manifest: dict[str, Any]) -> None:
         self.folder = folder
@@ -50,12 +54,17 @@ class Dataset:
         manifest = read_manifest(folder)
         if manifest["kind"] != KIND:
             raise InputError(f'{folder}: holds a "{manifest["kind"]}", not a dataset; give the folder of prepared data')
-        missing = [name for name in _file_names() if not (folder / name).is_file()]
+        missing = [name for name in file_names(manifest["task"]) if not (folder / name).is_file()]
         if missing:
             raise InputError(f"{folder}: {', '.join(missing)} missing; delete the folder and prepare the data again")
         return cls(folder, manifest)
 
-    def rows(self, split: str) -> list[CallRow]:
+    @property
+    def task(self) -> str:
+        """The name of its rows' task."""
+        return str(self.manifest["task"])
+
+    def rows(self, split: str) -> list[Any]:
         """Rows of "train", "valid" or "test".
 
         Raises:
@@ -65,7 +74,7 @@ class Dataset:
             raise InputError(f'unknown split "{split}"; known: {", ".join(SPLITS)}')
         path = self.folder / f"{split}.jsonl"
         with path.open(encoding="utf-8") as lines:
-            return [_read_row(line, f"{path}:{number}") for number, line in enumerate(lines, 1)]
+            return [_read_row(line, f"{path}:{number}", self.task) for number, line in enumerate(lines, 1)]
 
     @cached_property
     def tools(self) -> ToolSet:
@@ -75,7 +84,7 @@ class Dataset:
     @cached_property
     def sha256(self) -> str:
         """Hash of rows and tools as they are now on the disk, not of when or from where they came."""
-        return sha256_value({name: sha256_file(self.folder / name) for name in _file_names()})
+        return sha256_value({name: sha256_file(self.folder / name) for name in file_names(self.task)})
 
     @property
     def notes(self) -> list[str]:
@@ -109,7 +118,7 @@ def prepare(
         InputError: too few rows, or `out` is a folder with something else; Problems: all faults of the input.
     """
     raw, out = Path(raw), Path(out)
-    _check_shares(valid_share, test_share)
+    check_shares(valid_share, test_share)
     given = {"test": test, "valid": valid}
     sources = [raw, *(Path(path) for path in given.values() if path)]
     inputs = hash_inputs(_input_files(sources, tools))
@@ -120,12 +129,15 @@ def prepare(
         "min_rows": min_rows,
     }
     settings |= {name: path and str(path) for name, path in {**given, "tools": tools}.items()}
-    if found := _reusable(out, raw, inputs, settings):
+    if found := reusable(out, raw, inputs, settings):
         return found
     result = read_rows(sources, ToolSet.load(tools) if tools else None)
     files = _split_of_file(raw, {name: Path(path) for name, path in given.items() if path})
-    splits, notes = _clean_splits(result, files, valid_share, test_share, seed)
-    _check_enough(splits, result, raw, min_rows)
+    by_split: Rows = {name: [] for name in SPLITS}
+    for row in result.rows:
+        by_split[files.get(row.where.rpartition(":")[0], "train")].append(row)
+    splits, notes = clean_splits(by_split, valid_share, test_share, seed)
+    check_enough(splits, len(result.rows), raw, min_rows)
     fields = {
         "kind": KIND,
         "task": "call",
@@ -133,7 +145,7 @@ def prepare(
         "settings": settings,
         "formats": result.formats,
         "counts": {name: len(rows) for name, rows in splits.items()},
-        "functions": {name: count_functions(rows) for name, rows in splits.items()},
+        "functions": {name: count_kinds(rows) for name, rows in splits.items()},
         "notes": result.notes + notes,
     }
     with atomic_dir(out) as folder:
@@ -144,18 +156,21 @@ def prepare(
     return Dataset.open(out)
 
 
-def _file_names() -> list[str]:
-    return [*(f"{name}.jsonl" for name in SPLITS), "tools.json"]
+def file_names(task: str) -> list[str]:
+    """The files that a dataset of a task cannot be without."""
+    return [*(f"{name}.jsonl" for name in SPLITS), *(["tools.json"] if task == "call" else [])]
 
 
-def _read_row(line: str, where: str) -> CallRow:
+def _read_row(line: str, where: str, task: str) -> Any:
     try:
-        return CallRow.from_json(json.loads(line), where)
+        value = json.loads(line)
+        return CallRow.from_json(value, where) if task == "call" else task_class(task).row(value, where)
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise InputError(f"{where}: not a row of a prepared dataset ({error}); prepare the data again") from None
 
 
-def _check_shares(valid_share: float, test_share: float) -> None:
+def check_shares(valid_share: float, test_share: float) -> None:
+    """Raises InputError: nothing would be left to learn from."""
     if not (valid_share >= 0 and test_share >= 0 and valid_share + test_share < 1):
         raise InputError(
             f"valid_share {valid_share} and test_share {test_share} must be 0 or more and together under 1: "
@@ -173,7 +188,7 @@ def _input_files(sources: Iterable[Path], tools: Path | None) -> list[Path]:
     return files + [source / "tools.json" for source in sources if (source / "tools.json").is_file()]
 
 
-def _reusable(out: Path, raw: Path, inputs: dict[str, str], settings: dict[str, Any]) -> Dataset | None:
+def reusable(out: Path, raw: Path, inputs: dict[str, str], settings: dict[str, Any]) -> Dataset | None:
     """The dataset in `out` if it came from the same files and settings; guards what is not ours to replace."""
     if out.resolve() == raw.resolve() or out.resolve() in raw.resolve().parents:
         raise InputError(f"{out}: holds the raw data, which would be replaced; choose another folder for the dataset")
@@ -188,7 +203,7 @@ def _reusable(out: Path, raw: Path, inputs: dict[str, str], settings: dict[str, 
         )
     if manifest.get("inputs") != inputs or manifest.get("settings") != settings:
         return None
-    return Dataset.open(out) if all((out / name).is_file() for name in _file_names()) else None
+    return Dataset.open(out) if all((out / name).is_file() for name in file_names(manifest["task"])) else None
 
 
 def _split_of_file(raw: Path, given: dict[str, Path]) -> dict[str, str]:
@@ -200,13 +215,8 @@ def _split_of_file(raw: Path, given: dict[str, Path]) -> dict[str, str]:
     return files
 
 
-def _clean_splits(
-    result: ReadResult, files: dict[str, str], valid_share: float, test_share: float, seed: int
-) -> tuple[Rows, list[str]]:
-    """Rows by split, without copies and leaks, and notes on all that was done."""
-    by_split: Rows = {name: [] for name in SPLITS}
-    for row in result.rows:
-        by_split[files.get(row.where.rpartition(":")[0], "train")].append(row)
+def clean_splits(by_split: Rows, valid_share: float, test_share: float, seed: int) -> tuple[Rows, list[str]]:
+    """Rows by split, without copies and leaks, a split without any dealt from train, and notes on all that was done."""
     # A test or valid set that was given stays whole: its score must compare with the scores of others.
     unique = {**by_split, "train": without_copies(by_split["train"])}
     copies = len(by_split["train"]) - len(unique["train"])
@@ -237,12 +247,11 @@ def _conflict_notes(splits: Rows) -> list[str]:
     ]
 
 
-def _check_enough(splits: Rows, result: ReadResult, raw: Path, min_rows: int) -> None:
+def check_enough(splits: Rows, count: int, raw: Path, min_rows: int) -> None:
+    """Raises InputError: too few different rows of those read, or none to train on."""
     different = len({text_key(row) for rows in splits.values() for row in rows})
     if different < min_rows:
-        read = f"{len(result.rows)} rows were read" + (
-            f", {different} of them different" if different < len(result.rows) else ""
-        )
+        read = f"{count} rows were read" + (f", {different} of them different" if different < count else "")
         raise InputError(
             f"{raw}: {read}, at least {min_rows} are needed to train and to test; add examples "
             "(this is about their number: their format is fine)"

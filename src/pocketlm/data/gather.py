@@ -88,17 +88,19 @@ def gather(
 
 
 def _take(opened: Opened, found: Gathered) -> None:
-    split = split_of_name(opened.source.name) or "train"
+    of_source = split_of_name(opened.source.name) or "train"
     found.files[str(opened.source.path)] = opened.shape.name
     with counting(f"Reading {opened.source.name}") as tick:
         for item, rows in opened.rows():
             tick()
+            # a folder that is read as one has a file for each split
+            split = split_of_name(item.file.name.partition(".")[0]) if opened.source.container == "beir" else None
             if isinstance(rows, BadRow):
                 found.faults.append(Fault(item.where, str(rows)))
                 continue
             for row in rows:
                 try:
-                    found.examples.append(view(row, found.task, item.where, split))
+                    found.examples.append(view(row, found.task, item.where, split or of_source))
                 except (KeyError, TypeError, AttributeError) as error:
                     found.faults.append(Fault(item.where, f"a row of {found.task} lacks {error}"))
 

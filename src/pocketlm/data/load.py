@@ -9,13 +9,16 @@ from pathlib import Path
 from typing import Any
 
 from pocketlm.core.errors import InputError, Problems
+from pocketlm.core.manifest import read_manifest
+from pocketlm.data.dataset import KIND as DATASET
 from pocketlm.data.dataset import Dataset
 from pocketlm.data.gather import Gathered, gather
 from pocketlm.data.importing import open_source
 from pocketlm.data.read import read_rows
 from pocketlm.data.shapes import Example
 from pocketlm.data.sources import sources
-from pocketlm.data.split import split_of_name
+from pocketlm.data.split import SPLITS, split_of_name
+from pocketlm.data.splitting import KIND as SPLIT
 from pocketlm.tasks.call import CallRow, CallTask
 from pocketlm.tasks.complete import CompleteTask
 from pocketlm.tasks.embed import EmbedTask
@@ -27,8 +30,10 @@ WHOLE_TEXT = ("", ".txt", ".text", ".raw", ".tokens")
 
 def kind_of(path: Path) -> str | None:
     """The task of what lies under a path by a first look, None where that is unclear."""
-    if _dataset(path, "test"):
-        return "call"
+    if split := _split_folder(path):
+        return str(read_manifest(split)["task"])
+    if held := _dataset(path, "test"):
+        return held.task
     if path.is_file() and path.suffix.lower() in WHOLE_TEXT:
         return "complete"
     first = open_source(sources(path)[0])
@@ -49,8 +54,10 @@ def load_rows(
     options = options or {}
     if task is not None:
         task_class(task)
-    if (held := _dataset(path, split)) and task in (None, "call"):
-        return CallTask(held.tools, "full"), held.rows(split)
+    if held_rows := _split_folder(path):
+        path, task = held_rows, task or str(read_manifest(held_rows)["task"])
+    if (held := _dataset(path, split)) and task in (None, held.task):
+        return _of_dataset(held), held.rows(split)
     if path.is_file() and path.suffix.lower() in WHOLE_TEXT and task in (None, "complete"):
         made = CompleteTask(**_taken(CompleteTask, options))
         return made, [made.row({"text": path.read_text(encoding="utf-8-sig")}, str(path))]
@@ -76,7 +83,9 @@ def rows_in_layout(path: Path, task: str | None = None, split: str = "test") -> 
         return made, [row.to_json() for row in rows]
     if path.is_file() and path.suffix.lower() in WHOLE_TEXT:
         return made, [{"text": row.answer} for row in rows]
-    return made, [example.row for example in _chosen(gather(path, task=task).examples, split, path)]
+    held = _dataset(path, split)
+    examples = gather(held.folder if held else path, task=task).examples
+    return made, [example.row for example in _chosen(examples, split, path)]
 
 
 def load_call_rows(path: Path, tools: ToolSet, split: str = "test") -> list[CallRow]:
@@ -92,9 +101,25 @@ def load_call_rows(path: Path, tools: ToolSet, split: str = "test") -> list[Call
 def _dataset(path: Path, split: str) -> Dataset | None:
     """The prepared data in a dataset's or a run's folder."""
     for folder in (path, path / "data"):
-        if (folder / "manifest.json").is_file() and (folder / f"{split}.jsonl").is_file():
+        if _holds(folder, DATASET) and (folder / f"{split}.jsonl").is_file():
             return Dataset.open(folder)
     return None
+
+
+def _of_dataset(held: Dataset) -> Any:
+    """The task of prepared rows: with the rows' own functions in its prompt, or the labels of all splits."""
+    if held.task == "call":
+        return CallTask(held.tools, "full")
+    return task_class(held.task).of([row for split in SPLITS for row in held.rows(split)])
+
+
+def _split_folder(path: Path) -> Path | None:
+    """The folder of rows dealt into splits, of any task, that a path or a run's folder is."""
+    return next((folder for folder in (path, path / "data") if _holds(folder, SPLIT)), None)
+
+
+def _holds(folder: Path, kind: str) -> bool:
+    return (folder / "manifest.json").is_file() and read_manifest(folder)["kind"] == kind
 
 
 def _taken(kind: Any, options: Mapping[str, Any]) -> dict[str, Any]:
@@ -107,7 +132,10 @@ def _made(found: Gathered, path: Path, split: str, options: Mapping[str, Any]) -
     kind, chosen = task_class(found.task), _chosen(found.examples, split, path)
     if found.task == "embed":
         rows = EmbedTask.rows([(example.row, example.where) for example in chosen])
-        return EmbedTask([*_documents(path), *(text for row in rows for text in (*row.others, *row.negatives))]), rows
+        own = (text for row in rows if row.score is None for text in (*row.others, *row.negatives))
+        others = [e for e in found.examples if e.split == "train" and "a" in e.row] if split != "train" else []
+        tuning = EmbedTask.rows([(e.row, e.where) for e in others if len(others) < len(found.examples)])
+        return EmbedTask([*_documents(path), *own], tuning), rows
     texts = [kind.row(example.row, example.where) for example in chosen]
     if hasattr(kind, "of"):  # labels and fields are those of all splits: a test set need not hold every one
         return kind.of([kind.row(example.row, example.where) for example in found.examples]), texts

@@ -300,12 +300,16 @@ def _squad(row: Row, file: Path) -> Iterator[Row]:
 
 
 def _classify(row: Row, file: Path) -> Iterator[Row]:
-    label = row[_any(row, LABEL) or "label"]
+    """One label a text; several are a list, or under `labels` in a table `a|b`."""
+    key = _any(row, LABEL) or "label"
+    label = row[key]
+    if key == "labels" and isinstance(label, str):
+        label = [one for one in label.split("|") if one.strip()]
     if isinstance(label, bool) or not isinstance(label, (str, int, list)):
         raise BadRow(f"the label must be text or a list of texts, got {label!r:.60}")
     yield {
         "text": _text(row, *TEXT),
-        "label": [str(one) for one in label] if isinstance(label, list) else str(label),
+        "label": [str(one).strip() for one in label] if isinstance(label, list) else str(label).strip(),
         **_tags(row),
     }
 

@@ -10,14 +10,17 @@ import json
 import re
 from collections import Counter
 from collections.abc import Iterable, Mapping
+from typing import Any
 
+from pocketlm.tasks.base import TextRow
 from pocketlm.tasks.call import CallRow
 
 SPLITS = ("train", "valid", "test")
 SPLIT_OF_WORD = {"train": "train", "training": "train", "test": "test"}
 SPLIT_OF_WORD |= {"valid": "valid", "validation": "valid", "val": "valid", "dev": "valid"}
 ROWS_FOR_TEST, ROWS_FOR_VALID = 5, 10  # from so many rows on, a function gets at least one row in that split
-Rows = dict[str, list[CallRow]]
+AnyRow = CallRow | TextRow
+Rows = dict[str, list[Any]]  # split -> rows, all of one kind
 
 
 def split_of_name(name: str) -> str | None:
@@ -26,22 +29,33 @@ def split_of_name(name: str) -> str | None:
     return next((SPLIT_OF_WORD[word] for word in (words[-1], words[0]) if word in SPLIT_OF_WORD), None)
 
 
-def text_key(row: CallRow) -> str:
+def answer_of(row: AnyRow) -> Any:
+    """What the row says is right: calls, or what the task makes of its answer."""
+    return row.calls if isinstance(row, CallRow) else row.answer
+
+
+def kinds_of(row: AnyRow) -> list[str]:
+    """What a row is dealt and counted by: the functions called, or the labels; "" where there is none."""
+    names = [call.name for call in row.calls] if isinstance(row, CallRow) else list(row.answer)
+    return list(dict.fromkeys(names)) or [""]
+
+
+def text_key(row: AnyRow) -> str:
     """What makes two rows the same question: all messages, case and white space aside."""
     return "\n".join(f"{m.role}:{' '.join(m.content.casefold().split())}" for m in row.messages)
 
 
-def split_by_hash(rows: Iterable[CallRow], valid_share: float, test_share: float, seed: int) -> Rows:
+def split_by_hash(rows: Iterable[AnyRow], valid_share: float, test_share: float, seed: int) -> Rows:
     """Deal rows into train, valid and test.
 
-    Rows of one text stay together. Each function (the first one called) is dealt by itself: its rows with the smallest
+    Rows of one text stay together. Each function or label (a row's first one) is dealt by itself: its rows with the smallest
     hashes go to test, those with the largest to valid. New rows move an old one only where a function had none in a
     split by its hashes and was granted one.
     """
-    groups: dict[str, list[CallRow]] = {}
+    groups: dict[str, list[AnyRow]] = {}
     for row in rows:
         groups.setdefault(text_key(row), []).append(row)
-    strata = {key: group[0].calls[0].name if group[0].calls else "" for key, group in groups.items()}
+    strata = {key: kinds_of(group[0])[0] for key, group in groups.items()}
     taken = deal(strata, valid_share, test_share, seed)
     dealt: Rows = {name: [] for name in SPLITS}
     for key, group in groups.items():
@@ -82,9 +96,9 @@ def _fill_empty(keys: list[str], taken: dict[str, str], valid_share: float, test
             taken[next(key for key in order if key not in taken)] = name
 
 
-def without_copies(rows: Iterable[CallRow]) -> list[CallRow]:
-    """The first of all rows that are equal in messages and calls."""
-    seen: dict[str, CallRow] = {}
+def without_copies(rows: Iterable[Any]) -> list[Any]:
+    """The first of all rows that are equal in messages and answer."""
+    seen: dict[str, Any] = {}
     for row in rows:
         seen.setdefault(json.dumps(row.to_json(), sort_keys=True), row)
     return list(seen.values())
@@ -102,21 +116,21 @@ def remove_leaks(splits: Rows) -> dict[tuple[str, str], int]:
     return removed
 
 
-def conflicts(rows: Iterable[CallRow]) -> list[tuple[CallRow, CallRow]]:
+def conflicts(rows: Iterable[Any]) -> list[tuple[Any, Any]]:
     """One pair of rows for each text that is labelled in more than one way."""
-    first: dict[str, CallRow] = {}
-    pairs: dict[str, tuple[CallRow, CallRow]] = {}
+    first: dict[str, Any] = {}
+    pairs: dict[str, tuple[Any, Any]] = {}
     for row in rows:
         key = json.dumps([(m.role, m.content) for m in row.messages])
         other = first.setdefault(key, row)
-        if other.calls != row.calls:
+        if answer_of(other) != answer_of(row):
             pairs.setdefault(key, (other, row))
     return list(pairs.values())
 
 
-def count_functions(rows: Iterable[CallRow]) -> dict[str, int]:
-    """Function -> rows that call it; "" counts the rows that call nothing."""
-    return dict(Counter(name for row in rows for name in ({call.name for call in row.calls} or {""})).most_common())
+def count_kinds(rows: Iterable[AnyRow]) -> dict[str, int]:
+    """Function or label -> rows that have it; "" counts the rows with none."""
+    return dict(Counter(name for row in rows for name in kinds_of(row)).most_common())
 
 
 def _draw(key: str, seed: int) -> float:

@@ -20,6 +20,7 @@ from pocketlm.data.sources import sources
 from pocketlm.data.split import SPLITS, deal
 from pocketlm.tasks.tools import Call, ToolSet
 
+KIND = "split"
 WAYS = ("label", "near", "group:KEY", "time:KEY")
 
 
@@ -54,7 +55,7 @@ def split_rows(
         settings = {"by": by, "valid_share": valid_share, "test_share": test_share, "seed": seed}
         inputs = hash_inputs(source.path for source in sources(path) if source.path.is_file())
         sizes = {name: count.total() for name, count in counts.items()}
-        fields = {"kind": "split", "task": tasks.pop(), "inputs": inputs, "settings": settings, "counts": sizes}
+        fields = {"kind": KIND, "task": tasks.pop(), "inputs": inputs, "settings": settings, "counts": sizes}
         write_manifest(folder, fields)
     return counts
 
@@ -134,7 +135,7 @@ def _check_out(out: Path) -> None:
     if out.is_dir() and any(out.iterdir()):
         from pocketlm.core.manifest import NAME, read_manifest
 
-        if not (out / NAME).is_file() or read_manifest(out)["kind"] != "split":
+        if not (out / NAME).is_file() or read_manifest(out)["kind"] != KIND:
             raise InputError(
                 f"{out}: holds files that are no split and would be replaced; choose a new or empty folder"
             )

@@ -12,6 +12,8 @@ from numpy.typing import NDArray
 from pocketlm.core.errors import InputError
 from pocketlm.core.files import read_json
 from pocketlm.engines.batching import by_length
+from pocketlm.models.load import load_tokenizer, resolve_encoder
+from pocketlm.models.static_model import StaticModel, is_static
 
 Vectors = NDArray[np.float32]  # (texts, width)
 
@@ -33,8 +35,8 @@ class Embedder(Protocol):
 
 
 def open_embedder(uri: str, *, threads: int | None = None) -> Embedder:
-    """Open what `uri` names: `static`, `starter:minilm-l6`, `hf:NAME`, a folder with an encoder's weights, or a
-    GGUF, ONNX or TFLite file.
+    """Open what `uri` names: `static`, `starter:minilm-l6`, `hf:NAME`, a run's folder or one with an encoder's weights or
+    a static model, or a GGUF, ONNX or TFLite file.
 
     Raises:
         InputError: nothing there, or a kind we do not know. EnvironmentLacks: a package or a download is missing.
@@ -55,19 +57,16 @@ def open_embedder(uri: str, *, threads: int | None = None) -> Embedder:
         from pocketlm.engines.litert_embedder import LitertEmbedder
 
         return LitertEmbedder(Path(uri), threads=threads)
-    if uri.startswith("starter:"):
-        from pocketlm.models.starters import starter_encoder
-
-        return EncoderEmbedder(starter_encoder(uri.partition(":")[2]), uri)
-    if uri.startswith("hf:"):
-        from pocketlm.models.load import resolve_base
-
-        return EncoderEmbedder(resolve_base(uri), uri)
-    if not (Path(uri) / "config.json").is_file():
+    folder = Path(uri)
+    if ":" in uri:
+        folder = resolve_encoder(uri)
+    elif (folder / "model" / "config.json").is_file():  # a run
+        folder = folder / "model"
+    elif not (folder / "config.json").is_file():
         raise InputError(
             f"{uri}: no encoder's folder (no config.json); write static, starter:minilm-l6 or such a folder"
         )
-    return EncoderEmbedder(Path(uri))
+    return StaticModel.open(folder) if is_static(folder) else EncoderEmbedder(folder, uri)
 
 
 class EncoderEmbedder:
@@ -83,8 +82,6 @@ class EncoderEmbedder:
         import torch
         from transformers import AutoModel
         from transformers.utils import logging
-
-        from pocketlm.models.load import load_tokenizer
 
         check_parts(folder)
         logging.disable_progress_bar()

@@ -29,11 +29,16 @@ class Nearest:
 
     def find(self, text: str) -> int:
         """The place of the nearest text; the first where none has a word in common."""
+        return self.nearest(text)[0]
+
+    def nearest(self, text: str) -> tuple[int, float]:
+        """The same, and how near it is: the cosine, 0 to 1."""
         likeness: dict[int, float] = defaultdict(float)
         for word, weight in self._vector(Counter(words(text))).items():
             for i, other in self._places.get(word, ()):
                 likeness[i] += weight * other
-        return max(sorted(likeness), key=likeness.__getitem__, default=0)
+        best = max(sorted(likeness), key=likeness.__getitem__, default=0)
+        return best, likeness.get(best, 0.0)
 
     def _vector(self, count: Counter[str]) -> dict[str, float]:
         weights = {word: n * self.idf.get(word, 0.0) for word, n in count.items()}

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from importlib import import_module
 from pathlib import Path
+from typing import cast
 
 from pocketlm.core.errors import InputError
 from pocketlm.engines.base import Engine
+from pocketlm.engines.classifier import Classifier, is_classifier
 from pocketlm.engines.remote import OPENERS, OWN_KEY, OpenAITeacher
 from pocketlm.engines.teacher import LocalTeacher, Teacher
 
@@ -21,7 +23,8 @@ EXPORTED = {
 def open_engine(uri: str, *, threads: int | None = None) -> Engine:
     """Open what `uri` names.
 
-    `runs/NAME`, a model folder, `hf:NAME`, `starter:NAME` -> torch; an exported file or the bundle that holds it -> its runtime.
+    `runs/NAME`, a model folder, `hf:NAME`, `starter:NAME` -> torch; an exported file or the bundle that holds it -> its runtime;
+    a folder with a classifier's head, or an exported file beside one -> the classifier.
 
     Args:
         threads: processor threads for its arithmetic; by default what the engine thinks best. torch has one number
@@ -30,6 +33,8 @@ def open_engine(uri: str, *, threads: int | None = None) -> Engine:
     Raises:
         InputError: nothing there, or a kind we do not know. EnvironmentLacks: the engine's package is missing.
     """
+    if is_classifier(home_of(uri)):
+        return cast(Engine, Classifier.open(home_of(uri), uri, threads=threads))
     place = engine_path(uri)
     if place.suffix in EXPORTED:
         module, _, made = EXPORTED[place.suffix].partition(":")
@@ -74,7 +79,7 @@ def is_exported(uri: str) -> bool:
 
 def home_of(uri: str) -> Path:
     """The folder that holds what belongs to an engine, such as its tools and its calibration."""
-    return Path(uri).parent if is_exported(uri) else Path(uri)
+    return Path(uri).parent if is_exported(uri) or uri.endswith(".tflite") else Path(uri)
 
 
 def open_teacher(uri: str, *, threads: int | None = None) -> Teacher:

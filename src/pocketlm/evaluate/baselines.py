@@ -6,6 +6,7 @@ import re
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
+from importlib.util import find_spec
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,7 @@ from pocketlm.core.files import dump_compact
 from pocketlm.engines.base import Generation, Tick
 from pocketlm.engines.nearest import Nearest, words
 from pocketlm.engines.rules import RulesEngine
+from pocketlm.evaluate.ranking import Bm25
 from pocketlm.tasks.base import Task
 from pocketlm.tasks.call import CallTask
 from pocketlm.tasks.classify import ClassifyTask
@@ -66,7 +68,9 @@ class WordEmbedder:
 def baselines(task: Task, rows: Sequence[Any], train: Sequence[Any] = ()) -> dict[str, Any]:
     """Name -> engine, for any task. Without training rows only those that need none."""
     if task.asks == "vectors":
-        return {"rule: words in common": WordEmbedder()}
+        pairs = any(row.score is not None for row in rows)  # of which BM25 says nothing
+        ranker = WordEmbedder() if pairs or not find_spec("bm25s") else Bm25()
+        return {ranker.uri: ranker}
     if task.asks == "odds":
         return {}  # what a constant would get, as many as there are tokens, is known without asking
     constant, rule = CONSTANTS.get(task.name, ""), RULES.get(task.name)

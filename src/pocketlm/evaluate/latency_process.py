@@ -43,7 +43,7 @@ def measure(job: Job, tick: Tick) -> dict[str, Any]:
         uncached = _each(engine, job, _spread(len(many), UNCACHED), tick, lambda i: _forget(engine, job.prompts[i]))
         memory = _memory(before)
         counts, cut = _counted(engine, job, {i for i, *_ in [first, *warm, *uncached]}, tick)
-        lengths = [len(engine.tokenize(prompt)) for prompt in job.prompts]
+        lengths = [_length(engine, prompt) for prompt in job.prompts]
     finally:
         engine.close()
     return {
@@ -105,8 +105,15 @@ def _spread(count: int, most: int) -> list[int]:
 
 def _forget(engine: Engine, prompt: str) -> None:
     """Ask what has no first token in common with the prompt: an engine that keeps the last prompt then keeps nothing of it."""
+    if not hasattr(engine, "tokenize"):
+        return  # a classifier keeps nothing
     opening = engine.tokenize(prompt)[:1]
     engine.generate([next(text for text in ("0", "a") if engine.tokenize(text)[:1] != opening)], max_tokens=1)
+
+
+def _length(engine: Engine, prompt: str) -> int:
+    """Tokens; of a classifier, which may have none, words."""
+    return len(engine.tokenize(prompt) if hasattr(engine, "tokenize") else prompt.split())
 
 
 def _counted(engine: Engine, job: Job, asked: set[int], tick: Tick) -> tuple[dict[int, tuple[str, int]], int]:

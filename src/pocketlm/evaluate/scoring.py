@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -14,13 +16,16 @@ from pocketlm.engines.open import open_engine
 from pocketlm.evaluate.baselines import baselines
 from pocketlm.evaluate.evaluate import compared_by_meaning, evaluate
 from pocketlm.evaluate.latency import measure_latency
+from pocketlm.evaluate.ranking import Bm25, Dense, Hybrid, Ranker, Stored, tuned_weight
 from pocketlm.evaluate.remote import RemoteEngine, is_remote
 from pocketlm.evaluate.report import Report, figures
 from pocketlm.evaluate.store import cached_report, forget_report, identity_of, kept_engine, kept_report, report_key
 from pocketlm.evaluate.suites import spread
 from pocketlm.tasks.base import Task
+from pocketlm.tasks.embed import EmbedRow
 from pocketlm.tasks.template import CHATML, TEMPLATES, Template
 
+TUNED = 500  # training rows by which the weight of a hybrid is chosen
 TIMED = 120  # rows whose answers are timed one by one
 
 
@@ -87,6 +92,39 @@ class Scoring:
             for name, engine in found.items()
         }
 
+    def rankings(
+        self, uri: str, train: Sequence[Any], *, hybrid: bool = True, vectors: Sequence[str] = ()
+    ) -> dict[str, Report]:
+        """Reports of other ways to search with an embedder, of questions whose texts are sought.
+
+        Args:
+            train: rows on which the weight of the vectors is chosen; without any it is a half.
+            hybrid: together with BM25, where bm25s is installed.
+            vectors: kept smaller, see `Stored`.
+
+        Raises:
+            InputError: `vectors` for rows that are no questions, or a name that is none.
+        """
+        task: Any = self.task
+        if task.asks != "vectors" or any(row.score is not None for row in self.rows):
+            if vectors:
+                raise InputError(f"--vectors {vectors[0]}: is for questions whose texts are sought; the rows are none")
+            return {}
+        embedder = self.open(uri)
+        dense = Dense(embedder)
+        ways: list[Ranker] = [Stored(dense, name) for name in vectors]
+        if hybrid and find_spec("bm25s"):
+            known = [row for row in train if isinstance(row, EmbedRow) and row.score is None]
+            weight = tuned_weight(dense, Bm25(), task, spread(known, TUNED)) if known else 0.5
+            ways = [Hybrid(dense, Bm25(), weight), Hybrid(dense, Bm25(), None), *ways]
+        found = {}
+        for way in ways:
+            key = report_key(identity_of(uri), task, self.rows, engine=way.uri)
+            make = partial(evaluate, task, way, self.rows, title=f"Scoring {way.uri}")
+            found[way.uri] = cached_report(kept_report(key), key, make)
+        getattr(embedder, "close", lambda: None)()
+        return found
+
     def beside_teacher(self, report: Report, teacher: str) -> Report:
         """The report with how many of its answers mean what a teacher's do.
 
@@ -148,8 +186,10 @@ class Scoring:
         if self.task.asks != "text" or is_remote(uri):
             raise InputError(f"{uri}: latency is measured of engines of this machine that write answers")
         engine, task = open_engine(uri, threads=self.threads), self.own_task(uri) or self.task
-        template = TEMPLATES[engine.template]
+        template, bare = TEMPLATES[engine.template], getattr(engine, "prompt", None)
         engine.close()
+        if bare:  # a classifier reads the text as it is
+            return [bare(row) for row in spread(self.rows, TIMED)], None
         return asked(task, spread(self.rows, TIMED), template, constrain=self.constrain)
 
 

@@ -9,13 +9,20 @@ from typing import Any
 from pocketlm.core.errors import InputError
 from pocketlm.core.files import read_json, sha256_file, sha256_value, write_json
 from pocketlm.core.machine import cache_dir
+from pocketlm.engines.classifier import is_classifier
 from pocketlm.engines.open import files_of
 from pocketlm.evaluate.evaluate import Report, evaluate
 from pocketlm.evaluate.kept import Kept
 from pocketlm.models.starters import STARTERS
 from pocketlm.tasks.base import Task
 
-SCORING = 4  # rises whenever the same answers would score otherwise
+NOT_ANSWERS = (  # beside weights, without a say in answers
+    "manifest.json",
+    "report.json",
+    "ladder.json",
+    "calibration.json",
+)
+SCORING = 5  # rises whenever the same answers would score otherwise
 
 
 def scored(
@@ -93,7 +100,8 @@ def identity_of(uri: str) -> str:
         return hashes[0] if len(hashes) == 1 else sha256_value(hashes)
     if not path.is_dir():
         return uri
-    home = path / "model" if (path / "model" / "config.json").is_file() else path
+    inner = path / "model" if (path / "model" / "config.json").is_file() else path
+    homes = [path, inner] if is_classifier(path) and inner != path else [inner]
     kinds = (
         "*.safetensors",
         "*.bin",
@@ -106,8 +114,7 @@ def identity_of(uri: str) -> str:
         "*.jinja",
         "*.model",
         "*.txt",
+        "examples.jsonl",
     )
-    files = sorted(
-        file for kind in kinds for file in home.glob(kind) if file.name not in ("manifest.json", "report.json")
-    )
+    files = sorted(file for home in homes for kind in kinds for file in home.glob(kind) if file.name not in NOT_ANSWERS)
     return sha256_value([[file.name, sha256_file(file)] for file in files])

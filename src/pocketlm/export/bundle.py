@@ -30,6 +30,7 @@ from pocketlm.export.formats import find_format, find_precision
 from pocketlm.export.kits.kits import write_kits
 from pocketlm.export.subject import Subject
 from pocketlm.export.verify import Verification, timed, verify
+from pocketlm.models.head import Head
 
 VERSION = "1.0.0"  # of a bundle that was not released yet
 VECTORS = 32  # rows that become test vectors of the app kits
@@ -178,6 +179,9 @@ def _add_companions(
         write_json(folder / "tools.json", subject.tools.to_openai())
         write_text(folder / "grammar.gbnf", subject.task.grammar(subject.template))
         _write_kits(subject, folder / "kits")
+    if subject.head is not None:
+        head, _ = Head.load(subject.head)
+        head.save(folder, {"kind": "embedder", "uri": converted.file})
     if (subject.home / CALIBRATION).is_file():
         shutil.copyfile(subject.home / CALIBRATION, folder / CALIBRATION)
     if result.report:

@@ -50,7 +50,8 @@ def _origin(subject: Subject) -> list[str]:
 
 def _use(subject: Subject) -> list[str]:
     if subject.template is None:
-        return ["## Use", "", "A text's vector is the mean of its tokens' states, made of length 1."]
+        use = ["## Use", "", "A text's vector is the mean of its tokens' states, made of length 1."]
+        return use if subject.head is None else [*use, "", *_labels(subject)]
     lines = [
         "## Use", "",
         f"Prompts are rendered with `chat_template.jinja`; an answer ends at `{subject.template.stop}`. "
@@ -63,6 +64,15 @@ def _use(subject: Subject) -> list[str]:
             "legal, and `kits/` typed functions, rendering and parsing for Swift, Kotlin, Python and C.",
         ]  # fmt: skip
     return lines
+
+
+def _labels(subject: Subject) -> list[str]:
+    return [
+        "It sorts texts: `head.safetensors` has a weight (labels, width) and a bias, and scores are weight x vector + bias, "
+        "divided by the `temperature` of `head.json`, then softmax (with `multi`: the sigmoid of each). A text whose likeliest "
+        "label is under `inside_from` gets `outside`, where there is one.", "",
+        f"Labels: {', '.join(f'`{label}`' for label in subject.task.labels)}.",
+    ]  # fmt: skip
 
 
 def _cell(text: str) -> str:

@@ -13,11 +13,15 @@ from pocketlm.evaluate.report import Report
 from pocketlm.evaluate.store import identity_of
 from pocketlm.evaluate.suites import spread
 from pocketlm.export.base import Source
-from pocketlm.models.load import is_encoder, lineage, load_tokenizer, resolve_base, template_of
+from pocketlm.models.load import is_encoder, lineage, load_tokenizer, resolve_base, resolve_encoder, template_of
+from pocketlm.models.starters import STARTERS
+from pocketlm.models.static_model import is_static
 from pocketlm.tasks.call import CallTask
 from pocketlm.tasks.template import Message, Template
+from pocketlm.train.classifier_run import ClassifierRun
 from pocketlm.train.run import Run
 
+ENCODER_TOLERANCE = 0.005  # of nDCG@10 or a rank correlation
 WEIGHED = 96  # training rows by which rounding is weighed
 
 
@@ -33,6 +37,7 @@ class Subject:
         reference: makes the model's own report on these rows.
         facts: for the manifest, what else belongs to the model.
         tolerance: of the score that the file may lose, 0 to 1.
+        head: the folder of the head that makes a classifier of an encoder; None: it is none.
     """
 
     source: Source
@@ -44,6 +49,7 @@ class Subject:
     reference: Callable[[], Report] | None = None
     facts: Mapping[str, Any] = field(default_factory=dict)
     tolerance: float = 0.02
+    head: Path | None = None
 
     @property
     def tokenizer(self) -> Any:
@@ -91,6 +97,41 @@ def subject_of_run(
     return Subject(source, run.identity, run.folder, template, task, rows, reference, facts)
 
 
+def subject_of_classifier(run: ClassifierRun, rows: Sequence[Any], reference: Callable[[], Report]) -> Subject:
+    """A classifier's run, to be proven on rows it was not trained on: its encoder is converted, its head goes beside it.
+
+    Raises:
+        InputError: it has no encoder.
+    """
+    if run.model is None:
+        raise InputError(
+            f"{run.folder}: its features are {run.manifest['features']}, so there is no model to convert; the folder itself is what "
+            "an app needs"
+        )
+    source = Source(run.model, run.folder.resolve().name, "encoder", lineage=run.manifest["lineage"])
+    facts = {"task": "classify", "labels": run.manifest["labels"], "outside": run.manifest["outside"]}
+    return Subject(source, run.identity, run.folder, None, run.task, rows, reference, facts, head=run.folder)
+
+
+def subject_of_encoder(run: Run, task: Any, rows: Sequence[Any], reference: Callable[[], Report]) -> Subject:
+    """A finished run of the task `embed`, to be proven on rows it was not trained on, if there are any.
+
+    Args:
+        reference: makes the run's own report on these rows.
+
+    Raises:
+        InputError: its model is a table of token vectors, which needs no runtime.
+    """
+    if is_static(run.model):
+        raise InputError(
+            f"{run.folder}: a static model is a table that needs no runtime; ship the folder {run.model} as it is"
+        )
+    source = Source(run.model, run.folder.resolve().name, "encoder", lineage=run.manifest["lineage"])
+    return Subject(
+        source, run.identity, run.folder, task=task, rows=rows, reference=reference, tolerance=ENCODER_TOLERANCE
+    )  # fmt: skip
+
+
 def run_texts(run: Run, rows: Sequence[Any]) -> tuple[str, ...]:
     """Some rows as the model reads and writes them."""
     task, template = run.task, run.template
@@ -115,11 +156,11 @@ def subject_of_folder(uri: str, home: Path | None = None) -> Subject:
 
 
 def _folder_of(uri: str) -> Path:
-    from pocketlm.models.starters import STARTERS, starter_encoder
-
-    scheme, _, name = uri.partition(":")
-    if scheme == "starter" and name in STARTERS and STARTERS[name].is_encoder:
-        return starter_encoder(name)
     if ":" not in uri and not Path(uri).is_dir():
         raise InputError(f"{uri}: no such run or model folder; starters are written starter:NAME")
-    return resolve_base(uri)
+    scheme, _, name = uri.partition(":")
+    return (
+        resolve_encoder(uri)
+        if scheme == "starter" and name in STARTERS and STARTERS[name].is_encoder
+        else resolve_base(uri)
+    )

@@ -12,6 +12,7 @@ from typing import Any
 
 from pocketlm.core.errors import PocketError
 from pocketlm.engines.base import Engine, Generation, Ids
+from pocketlm.engines.classifier import Classifier, Vectors
 from pocketlm.evaluate.compare import Comparison, compare
 from pocketlm.evaluate.evaluate import Report, evaluate
 from pocketlm.evaluate.latency import measure_latency
@@ -21,6 +22,7 @@ from pocketlm.export.base import Case, Check, Converted, Format
 from pocketlm.export.fidelity import bound_for, same_ids, same_odds, same_prompts, same_stops, same_vectors
 from pocketlm.export.strings import SENTENCES, odd_strings
 from pocketlm.export.subject import Subject
+from pocketlm.models.head import Head
 from pocketlm.tasks.call import CallTask
 
 STRINGS = 10_000
@@ -209,7 +211,14 @@ def _verify_encoder(subject: Subject, embedder: Any, converted: Converted) -> Ve
     texts = [*SENTENCES, " ".join(SENTENCES), *(text for text in odd_strings(100, seed=1) if text.strip())]
     checks.append(same_vectors(reference, embedder, texts, bound_for(converted.bits_per_weight)))
     reference.close()
-    return Verification(checks)
+    if not subject.rows or subject.reference is None:
+        return Verification(checks)
+    asked = embedder
+    if subject.head is not None:
+        asked = Classifier(Head.load(subject.head)[0], Vectors(embedder), f"{subject.source.name}, exported")
+    report = evaluate(subject.task, asked, subject.rows, title="Scoring the exported file")
+    comparison = compare(subject.reference(), report)
+    return Verification([*checks, _score(report, comparison, subject.tolerance)], report, comparison)
 
 
 def timed(subject: Subject, uri: str, threads: int | None) -> dict[str, float]:

@@ -8,7 +8,7 @@ from typing import Any
 from pocketlm.core.errors import EnvironmentLacks, InputError
 from pocketlm.core.files import atomic_dir, read_json, write_json
 from pocketlm.core.progress import say
-from pocketlm.models.starters import STARTERS, starter_file
+from pocketlm.models.starters import STARTERS, starter_encoder, starter_file
 from pocketlm.tasks.template import Template, template_for
 
 
@@ -27,6 +27,19 @@ def resolve_base(uri: str) -> Path:
     if not (folder / "config.json").is_file():
         raise InputError(f"base {uri}: not a folder with config.json; write starter:NAME, hf:NAME or a model folder")
     return folder
+
+
+def resolve_encoder(uri: str) -> Path:
+    """The folder of a model that turns texts into vectors: as `resolve_base`, a starter of that kind, or a run's folder.
+
+    Raises:
+        InputError: nothing by that name. EnvironmentLacks: it cannot be fetched.
+    """
+    scheme, _, name = uri.partition(":")
+    if scheme == "starter" and (name not in STARTERS or STARTERS[name].is_encoder):
+        return starter_encoder(name)
+    inner = Path(uri) / "model"
+    return inner if (inner / "config.json").is_file() else resolve_base(uri)
 
 
 def load_tokenizer(folder: Path) -> Any:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from pocketlm.core.files import sha256_value
-from pocketlm.tasks.base import Metric, Numbers, Score, TextTask, tags_of
+from pocketlm.tasks.base import Metric, Numbers, Score, TextTask, f1, tags_of
 
 NEAREST = 10
 
@@ -60,16 +60,20 @@ class EmbedTask(TextTask):
         "mrr_at_10": Metric("1 over the place of the first right text, 0 beyond the tenth (MRR@10)"),
         "recall_at_1": Metric("right texts that are nearest"),
         "recall_at_10": Metric("right texts among the 10 nearest"),
+        "f1": Metric("F1 of pairs told to mean the same, at the threshold that was best on other rows", f1),
+        "precision": Metric("of the pairs told to mean the same, those that do"),
+        "recall": Metric("of the pairs that mean the same, those found"),
         "spearman": Metric("rank correlation of likeness by vectors with likeness by people", spearman, by_rows=True, percent=False),
     }  # fmt: skip
 
-    def __init__(self, pool: Sequence[str] = ()) -> None:
-        """`pool`: further texts to find the right ones among."""
-        self.pool = list(pool)
+    def __init__(self, pool: Sequence[str] = (), tuning: Sequence[EmbedRow] = ()) -> None:
+        """`pool`: further texts to find the right ones among. `tuning`: pairs by which the threshold of copies is chosen."""
+        self.pool, self.tuning = list(pool), [row for row in tuning if row.score is not None]
 
     def settings(self) -> dict[str, Any]:
         """See `Task`."""
-        return {"pool": sha256_value(self.pool)}
+        tuning = {"tuning": sha256_value([row.to_json() for row in self.tuning])} if self.tuning else {}
+        return {"pool": sha256_value(self.pool), **tuning}
 
     @staticmethod
     def rows(values: Sequence[tuple[Mapping[str, Any], str]]) -> list[EmbedRow]:
@@ -87,10 +91,33 @@ class EmbedTask(TextTask):
             rows.append(EmbedRow(anchor, positives, None, found[0][1], tags_of(found[0][0]), negatives))
         return rows
 
-    def score_pair(self, row: EmbedRow, likeness: float) -> Score:
-        """A pair with a score."""
+    def tells_copies(self, rows: Sequence[EmbedRow]) -> bool:
+        """Whether pairs are said to mean the same or not (1 or 0), and others by which to choose a threshold are at hand."""
+        return bool(self.tuning) and all(row.score in (0.0, 1.0) for row in [*rows, *self.tuning])
+
+    @staticmethod
+    def threshold(rows: Sequence[EmbedRow], alike: Sequence[float]) -> float | None:
+        """The likeness from which on pairs are best taken for copies (highest F1); None where there are no rows."""
+        if not rows:
+            return None
+        order = np.argsort(-np.asarray(alike), kind="stable")
+        same = np.array([row.score for row in rows])[order]
+        gained = 2 * same.cumsum() / (np.arange(1, len(same) + 1) + same.sum())
+        best = int(gained.argmax())
+        last, after = alike[order[best]], alike[order[min(best + 1, len(order) - 1)]]
+        return float((last + after) / 2)
+
+    def score_pair(self, row: EmbedRow, likeness: float, threshold: float | None = None) -> Score:
+        """A pair with a score; with a threshold, whether it is rightly taken for a copy."""
         assert row.score is not None
-        return Score({"spearman": (likeness, row.score)})
+        numbers: dict[str, tuple[float, ...]] = {"spearman": (likeness, row.score)}
+        if threshold is None:
+            return Score(numbers)
+        got, wanted = float(likeness >= threshold), row.score
+        right = got * wanted
+        numbers |= {"f1": (right, got, wanted), "precision": (right, got), "recall": (right, wanted)}
+        why = [] if got == wanted else ["taken for a copy" if got else "copy not seen"]
+        return Score(numbers, why=why)
 
     def score_ranking(self, row: EmbedRow, ranked: Sequence[str]) -> Score:
         """A question with the texts nearest to it, at least ten where there are as many."""

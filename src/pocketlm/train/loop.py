@@ -1,7 +1,8 @@
 """The training loop: batches in, loss down, a checkpoint now and then.
 
-It knows tokens, losses and steps; nothing of tasks, prompts or files of rows. An interrupted loop goes on where its
-last checkpoint stood and ends with the same weights.
+It knows losses and steps; nothing of tasks, prompts or files of rows. `train_steps` takes any objective, `fit` is its use
+for the next token of packed rows. An interrupted loop goes on where its last checkpoint stood and ends with the same
+weights.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ import time
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 from accelerate import Accelerator
@@ -22,9 +23,30 @@ from pocketlm.core.errors import InputError
 from pocketlm.core.interrupt import interrupts_wait
 from pocketlm.core.machine import memory_used
 from pocketlm.core.progress import progress
-from pocketlm.train.batches import Example, make_batch, plan_batches, shared_prefix
+from pocketlm.train.batches import Batch, Example, make_batch, plan_batches, shared_prefix
 from pocketlm.train.checkpoint import Checkpoints
 from pocketlm.train.optimizer import make_optimizer, schedule
+
+
+class Piece(Protocol):
+    """Some rows that are computed at once, as a plan holds them: small, what the objective takes is made when it is due."""
+
+    @property
+    def count(self) -> int:
+        """What their summed loss is a sum over: label tokens, pairs, texts."""
+        ...
+
+    @property
+    def tokens(self) -> int:
+        """Tokens that are read, for the speed."""
+        ...
+
+    def to(self, device: torch.device) -> Any:
+        """What the objective takes, on a device."""
+        ...
+
+
+Step = Sequence[Piece]  # the pieces whose gradients one update adds up
 
 
 @dataclass
@@ -37,35 +59,34 @@ class History:
     valid_loss: float | None = None  # of the weights that are kept
 
 
-def fit(
+def train_steps(
     objective: nn.Module,
-    epochs: Sequence[Sequence[Example]],
-    valid: Sequence[Example],
+    plan: Sequence[Step],
     settings: TrainConfig,
     *,
     seed: int,
     checkpoints: Checkpoints,
     log: Callable[[dict[str, float]], None],
+    measure: Callable[[], float] | None = None,
     score: Callable[[], float] | None = None,
     team: Accelerator | None = None,
 ) -> History:
     """Train the parameters of `objective` that require gradients.
 
     Args:
-        objective: gives a batch's summed loss (`train/objective.py`).
-        epochs: the training rows of each epoch; of the last, as much as `settings.epochs` asks for.
+        objective: gives a piece's summed loss.
+        plan: the pieces of every step.
         checkpoints: hold the state across interruptions; resumed from where there are any, left for the caller to
             clear when the results are safe.
-        log: called with {"step", "loss", "lr", "seconds", ...}; losses are nats a label token.
-        score: share of the task's rows that are right, to be watched instead of the validation loss.
-        team: the processes that train together, each on its share of every step's batches; alone where not given.
+        log: called with {"step", "loss", "lr", "seconds", ...}; losses are means over what the pieces count.
+        measure: the loss on rows held out.
+        score: share of the task's rows that are right, to be watched instead of that loss.
+        team: the processes that train together, each on its share of every step's pieces; alone where not given.
 
     Raises:
         InputError: nothing to train, or the loss is no longer finite.
     """
-    prefix = shared_prefix([*(example for rows in epochs for example in rows), *valid])
     team = team or Accelerator(cpu=True)
-    plan = plan_steps(epochs, prefix, settings, seed, team.num_processes)
     rate = schedule(settings, len(plan))
     every = math.ceil(len(plan) / settings.validations)  # steps
     state = State(objective, settings, checkpoints)
@@ -78,13 +99,11 @@ def fit(
         while (step := len(history.steps)) < len(plan) and not state.is_stale:
             torch.manual_seed(seed + step)  # noise and dropout are the same however often a run was interrupted
             entry = {"step": step + 1, "loss": 0.0, "lr": settings.lr * rate(step)}
-            entry["loss"] = take_step(shared, plan[step], prefix, settings, state, entry["lr"], team)
-            history.tokens += sum(len(row) - prefix for rows in plan[step] for row in rows)
+            entry["loss"] = take_step(shared, plan[step], settings, state, entry["lr"], team)
+            history.tokens += sum(piece.tokens for piece in plan[step])
             last = step + 1 == len(plan)
-            if valid and (last or (step + 1) % every == 0):
-                entry["valid_loss"] = mean_loss(
-                    objective, valid, prefix, settings.micro_tokens or settings.batch_tokens
-                )
+            if measure and (last or (step + 1) % every == 0):
+                entry["valid_loss"] = measure()
                 if score:
                     entry["valid_exact"] = score()
                 state.compare(entry["valid_loss"], -entry.get("valid_exact", -entry["valid_loss"]))
@@ -183,6 +202,95 @@ class State:
             weight.copy_(value)
 
 
+def take_step(
+    objective: nn.Module, step: Step, settings: TrainConfig, state: State, rate: float, team: Accelerator
+) -> float:
+    """One update from this process's share of the pieces. Returns the loss of all, a mean over what they count."""
+    count = sum(piece.count for piece in step)
+    mine = step[team.process_index :: team.num_processes]
+    weight = team.num_processes / count if mine else 0.0  # gradients of processes are averaged; none may be missing
+    value = 0.0
+    for place, piece in enumerate(mine or step[:1], 1):
+        with nullcontext() if place == max(1, len(mine)) else team.no_sync(objective):
+            loss = objective(piece.to(state.device)) * weight
+            value += loss.item() / team.num_processes
+            loss.backward()
+    if team.num_processes > 1:
+        value = float(team.reduce(torch.tensor(value), "sum"))
+    if not math.isfinite(value):
+        state.optimizer.zero_grad(set_to_none=True)
+        raise InputError(f"train.lr: the loss became {value}; lower it (--set train.lr={rate / 3:.0e}) and run again")
+    torch.nn.utils.clip_grad_norm_(state.weights, settings.clip)
+    for group in state.optimizer.param_groups:
+        group["lr"] = rate
+    state.optimizer.step()
+    state.optimizer.zero_grad(set_to_none=True)
+    return value
+
+
+def fit(
+    objective: nn.Module,
+    epochs: Sequence[Sequence[Example]],
+    valid: Sequence[Example],
+    settings: TrainConfig,
+    *,
+    seed: int,
+    checkpoints: Checkpoints,
+    log: Callable[[dict[str, float]], None],
+    score: Callable[[], float] | None = None,
+    team: Accelerator | None = None,
+) -> History:
+    """`train_steps` on the next tokens of packed rows.
+
+    Args:
+        objective: gives a batch's summed loss (`train/objective.py`).
+        epochs: the training rows of each epoch; of the last, as much as `settings.epochs` asks for.
+
+    Raises:
+        InputError: as `train_steps`.
+    """
+    prefix = shared_prefix([*(example for rows in epochs for example in rows), *valid])
+    team = team or Accelerator(cpu=True)
+    plan = plan_steps(epochs, prefix, settings, seed, team.num_processes)
+    size = settings.micro_tokens or settings.batch_tokens
+
+    def measure() -> float:
+        return mean_loss(objective, valid, prefix, size)
+
+    return train_steps(
+        objective, plan, settings, seed=seed, checkpoints=checkpoints, log=log, measure=measure if valid else None,
+        score=score, team=team,
+    )  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Packed:
+    """Rows that are packed into one batch when it is due.
+
+    Attributes:
+        prefix: tokens that all rows of the training share.
+        size: own tokens up to which the batch is filled.
+    """
+
+    rows: Sequence[Example]
+    prefix: int
+    size: int
+
+    @property
+    def count(self) -> int:
+        """Label tokens."""
+        return sum(len(row.completion) for row in self.rows)
+
+    @property
+    def tokens(self) -> int:
+        """The rows' own."""
+        return sum(len(row) - self.prefix for row in self.rows)
+
+    def to(self, device: torch.device) -> Batch:
+        """The batch."""
+        return make_batch(self.rows, self.prefix, self.size).to(device)
+
+
 def mean_loss(objective: nn.Module, examples: Sequence[Example], prefix: int, tokens: int) -> float:
     """Cross-entropy in nats a label token."""
     was_training = objective.training
@@ -198,14 +306,11 @@ def mean_loss(objective: nn.Module, examples: Sequence[Example], prefix: int, to
     return total / labels
 
 
-Step = list[list[Example]]  # the batches whose gradients one update adds up
-
-
 def plan_steps(
     epochs: Sequence[Sequence[Example]], prefix: int, settings: TrainConfig, seed: int, processes: int
-) -> list[Step]:
+) -> list[list[Packed]]:
     """The rows of every step, all epochs in a row; a part of an epoch takes its first batches."""
-    plan: list[Step] = []
+    plan: list[list[Packed]] = []
     together = settings.accumulate * processes
     for epoch, rows in enumerate(epochs):
         batches = plan_batches([len(row) - prefix for row in rows], settings.batch_tokens, seed + epoch)
@@ -216,40 +321,13 @@ def plan_steps(
     return plan
 
 
-def _cut(batch: list[Example], prefix: int, settings: TrainConfig) -> list[list[Example]]:
+def _cut(batch: list[Example], prefix: int, settings: TrainConfig) -> list[Packed]:
     """A batch in pieces of like size that are computed one after another."""
-    total = sum(len(row) - prefix for row in batch)
-    count = math.ceil(total / (settings.micro_tokens or settings.batch_tokens)) if len(batch) > 1 else 1
+    total, size = sum(len(row) - prefix for row in batch), settings.micro_tokens or settings.batch_tokens
+    count = math.ceil(total / size) if len(batch) > 1 else 1
     pieces: list[list[Example]] = [[] for _ in range(count)]
     before = 0
     for row in batch:
         pieces[before * count // total].append(row)
         before += len(row) - prefix
-    return [piece for piece in pieces if piece]
-
-
-def take_step(
-    objective: nn.Module, step: Step, prefix: int, settings: TrainConfig, state: State, rate: float, team: Accelerator
-) -> float:
-    """One update from this process's share of the batches. Returns the loss of all in nats a label token."""
-    labels = sum(len(row.completion) for rows in step for row in rows)
-    mine = step[team.process_index :: team.num_processes]
-    weight = team.num_processes / labels if mine else 0.0  # gradients of processes are averaged; none may be missing
-    value = 0.0
-    for place, rows in enumerate(mine or step[:1], 1):
-        with nullcontext() if place == max(1, len(mine)) else team.no_sync(objective):
-            batch = make_batch(rows, prefix, settings.micro_tokens or settings.batch_tokens).to(state.device)
-            loss = objective(batch) * weight
-            value += loss.item() / team.num_processes
-            loss.backward()
-    if team.num_processes > 1:
-        value = float(team.reduce(torch.tensor(value), "sum"))
-    if not math.isfinite(value):
-        state.optimizer.zero_grad(set_to_none=True)
-        raise InputError(f"train.lr: the loss became {value}; lower it (--set train.lr={rate / 3:.0e}) and run again")
-    torch.nn.utils.clip_grad_norm_(state.weights, settings.clip)
-    for group in state.optimizer.param_groups:
-        group["lr"] = rate
-    state.optimizer.step()
-    state.optimizer.zero_grad(set_to_none=True)
-    return value
+    return [Packed(piece, prefix, size) for piece in pieces if piece]

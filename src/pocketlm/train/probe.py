@@ -66,12 +66,12 @@ def probe(
     start = time.perf_counter()
     for step in plan:
         before = time.perf_counter()
-        take_step(objective, step, prefix, settings, state, settings.lr / 100, team)
+        take_step(objective, step, settings, state, settings.lr / 100, team)
         times.append(time.perf_counter() - before)
         if len(times) > 1 and time.perf_counter() - start + times[-1] > seconds:
             break
     validation = _validation_seconds(objective, valid, prefix, settings.micro_tokens or settings.batch_tokens)
-    tokens = sum(len(row) - prefix for step in plan for rows in step for row in rows) * steps // len(plan)
+    tokens = sum(piece.tokens for step in plan for piece in step) * steps // len(plan)
     return Probe(
         steps,
         tokens,

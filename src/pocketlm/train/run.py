@@ -26,6 +26,7 @@ from pocketlm.core.machine import describe, memory_peak
 from pocketlm.core.manifest import read_manifest, write_manifest
 from pocketlm.core.progress import say
 from pocketlm.data.augment import Augmenter
+from pocketlm.engines.classifier import is_classifier
 from pocketlm.evaluate.calibrate import KEPT as CALIBRATION
 from pocketlm.models.adapters import STAMP, TEMPLATE, WEIGHTS, Adapter, write_merged, write_model
 from pocketlm.models.load import lineage, load_model, load_tokenizer, resolve_base, template_of
@@ -57,6 +58,8 @@ class Run:
             InputError: not a run, or one that did not finish.
         """
         folder = Path(folder)
+        if is_classifier(folder):
+            raise InputError(f"{folder}: a classifier's run; this is for runs that write")
         if not (folder / "manifest.json").is_file() or not (folder / "model" / "config.json").is_file():
             hint = "its training did not finish, run `pocketlm train` again" if folder.is_dir() else "no such folder"
             raise InputError(f"{folder}: not a finished run; {hint}")
@@ -75,7 +78,8 @@ class Run:
     @property
     def identity(self) -> str:
         """Other whenever the run may answer otherwise: the adapter that is in its model, and what it was trained for."""
-        return sha256_value([self.manifest["key"], read_json(self.model / STAMP)["adapter"]])
+        stamp = self.model / STAMP
+        return sha256_value([self.manifest["key"], read_json(stamp)["adapter"] if stamp.is_file() else None])
 
     @property
     def is_swapped(self) -> bool:
@@ -133,7 +137,7 @@ def train_run(
     taught_by = teaching.identity(resolve_base(config.base)) if teaching else None
     more = [taught_by, minutes] if teaching or minutes else []
     key = run_key(config, tools, train, valid, processes, more)
-    if found := _trained_before(folder, key):
+    if found := trained_before(folder, key):
         return found
 
     import torch
@@ -247,7 +251,8 @@ def _of_the_first(team: Any, value: dict[str, Any]) -> dict[str, Any]:
     return dict(broadcast_object_list([value])[0])
 
 
-def _trained_before(folder: Path, key: str) -> Run | None:
+def trained_before(folder: Path, key: str) -> Run | None:
+    """The run in a folder if it was made of just this, None otherwise."""
     if not (folder / "manifest.json").is_file() or read_manifest(folder).get("key") != key:
         return None
     run = Run(folder)
@@ -384,7 +389,7 @@ def run_key(
 ) -> str:
     """Hash of everything that decides the weights."""
     rows = [[row.to_json() for row in part] for part in (train, valid)]
-    settings = config.model_dump(exclude={"data": True, "cost": True, "train": ASIDE})
+    settings = config.model_dump(exclude={"data": True, "classify": True, "embed": True, "cost": True, "train": ASIDE})
     return sha256_value([settings, tools.to_openai(), rows, *([processes] if processes > 1 else []), *more])
 
 

@@ -1,0 +1,143 @@
+"""A developer's texts with labels -> a dataset that can be trained on: read, checked, cleaned and split. Knows no models."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from pocketlm.core.errors import InputError, Problems
+from pocketlm.core.files import atomic_dir, write_jsonl
+from pocketlm.core.manifest import hash_inputs, write_manifest
+from pocketlm.data.dataset import KIND, Dataset, check_enough, check_shares, clean_splits, reusable
+from pocketlm.data.gather import gather
+from pocketlm.data.shapes import Example
+from pocketlm.data.sources import sources
+from pocketlm.data.split import SPLITS, Rows, count_kinds
+from pocketlm.tasks.classify import ClassifyTask
+from pocketlm.tasks.labels import OUTSIDE
+
+MIN_ROWS = 10
+NAMED = 5  # labels that a note names
+
+
+def prepare_labelled(
+    raw: Path,
+    out: Path,
+    *,
+    test: Path | None = None,
+    valid: Path | None = None,
+    valid_share: float = 0.05,
+    test_share: float = 0.1,
+    seed: int = 0,
+) -> Dataset:
+    """Rows of the task classify in any known layout, as `data.dataset.prepare` does for calls.
+
+    Raises:
+        InputError: too few rows, one label only, or `out` is a folder with something else; Problems: all faults of rows.
+    """
+    raw, out = Path(raw), Path(out)
+    check_shares(valid_share, test_share)
+    given = {name: Path(path) for name, path in (("test", test), ("valid", valid)) if path}
+    inputs = hash_inputs(
+        source.path for path in (raw, *given.values()) for source in sources(path) if source.path.is_file()
+    )
+    settings: dict[str, Any] = {"valid_share": valid_share, "test_share": test_share, "seed": seed}
+    settings |= {name: str(path) for name, path in given.items()}
+    if found := reusable(out, raw, inputs, settings):
+        return found
+    by_split = _read(raw, given)
+    read = sum(map(len, by_split.values()))
+    splits, notes = clean_splits(by_split, valid_share, test_share, seed)
+    check_enough(splits, read, raw, MIN_ROWS)
+    _check_labels(splits, raw)
+    fields = {
+        "kind": KIND,
+        "task": "classify",
+        "inputs": inputs,
+        "settings": settings,
+        "counts": {name: len(rows) for name, rows in splits.items()},
+        "labels": {name: count_kinds(rows) for name, rows in splits.items()},
+        "notes": notes + _label_notes(splits),
+    }
+    with atomic_dir(out) as folder:
+        for name, rows in splits.items():
+            write_jsonl(folder / f"{name}.jsonl", map(_plain, rows))
+        write_manifest(folder, fields)
+    return Dataset.open(out)
+
+
+def is_multi(rows: Sequence[Any]) -> bool:
+    """Whether some text has several labels, or none."""
+    return any(len(row.answer) != 1 for row in rows)
+
+
+def read_texts(path: Path) -> list[str]:
+    """Texts without labels: of rows of any layout that has a text, or the lines of a text file; each once."""
+    if path.is_file() and path.suffix.lower() in ("", ".txt"):
+        texts = [line.strip() for line in path.read_text(encoding="utf-8-sig").splitlines()]
+    else:
+        texts = [e.text or e.answer for e in gather(path).examples]
+    return list(dict.fromkeys(text for text in texts if text.strip()))
+
+
+def _read(raw: Path, given: dict[str, Path]) -> Rows:
+    found = [example for example in _examples(raw) if not _is_given(example, given)]
+    by_split: Rows = {name: [] for name in SPLITS}
+    for split, examples in [(None, found), *((name, _examples(path)) for name, path in given.items())]:
+        for example in examples:
+            by_split[split or example.split].append(ClassifyTask.row(example.row, example.where))
+    empty = [row.where for rows in by_split.values() for row in rows if not row.text.strip()]
+    if empty:
+        raise Problems(f"{raw}: rows without a text; add it or delete them", empty)
+    return by_split
+
+
+def _is_given(example: Example, given: dict[str, Path]) -> bool:
+    """Whether a row of the raw folder stands in a file that was given as a split of its own."""
+    file = Path(example.where.rpartition(":")[0]).resolve()
+    return any(file == path.resolve() or path.resolve() in file.parents for path in given.values())
+
+
+def _examples(path: Path) -> list[Example]:
+    found = gather(path, task="classify")
+    if found.faults:
+        raise Problems(f"{path}: cannot be read", [f"{fault.where}: {fault.why}" for fault in found.faults])
+    return found.examples
+
+
+def _check_labels(splits: Rows, raw: Path) -> None:
+    labels = Counter(label for row in splits["train"] for label in row.answer)
+    if len(labels) < 2 and not (labels and is_multi(splits["train"])):
+        what = f'only the label "{next(iter(labels))}"' if labels else "no label"
+        raise InputError(
+            f"{raw}: the training rows have {what}; there is nothing to tell apart, add rows of another label"
+        )
+
+
+def _label_notes(splits: Rows) -> list[str]:
+    """What a user must know of labels before trusting a score."""
+    counts = {name: Counter(label for row in rows for label in row.answer) for name, rows in splits.items()}
+    once = [label for label, count in counts["train"].items() if count == 1]
+    notes = []
+    if once:
+        notes.append(f"{_named(once)}: one training row only; a label needs several, 8 or more are usual")
+    for name in ("valid", "test"):
+        if unseen := [label for label in counts[name] if label not in counts["train"] and label not in OUTSIDE]:
+            rows = sum(counts[name][label] for label in unseen)
+            notes.append(
+                f"WARNING: {_named(unseen)}: in {name} only, so its {rows} rows there can never be right; "
+                "add training rows, or take them out"
+            )
+    return notes
+
+
+def _named(labels: Sequence[str]) -> str:
+    more = f" and {len(labels) - NAMED} more labels" if len(labels) > NAMED else ""
+    return f"label{'s' if len(labels) > 1 else ''} {', '.join(sorted(labels)[:NAMED])}{more}"
+
+
+def _plain(row: Any) -> dict[str, Any]:
+    label = row.answer[0] if len(row.answer) == 1 else row.answer
+    return {"text": row.text, "label": label, **({"tags": list(row.tags)} if row.tags else {})}

@@ -1,0 +1,95 @@
+"""A classifier that learns from another: texts with a teacher's odds, or with the labels a language model writes.
+
+Soft targets of a larger model teach a smaller one more than labels alone (Hinton et al. 2015, arXiv:1503.02531), and texts
+without labels can be taught on too.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from pocketlm.core.config import Config
+from pocketlm.core.errors import InputError
+from pocketlm.core.progress import say
+from pocketlm.engines.classifier import Classifier
+from pocketlm.engines.open import open_engine
+from pocketlm.evaluate.evaluate import evaluate
+from pocketlm.evaluate.remote import RemoteEngine, is_remote
+from pocketlm.evaluate.scoring import Scoring
+from pocketlm.models.head import Array, Head, targets_of
+from pocketlm.tasks.base import TextRow, ask
+from pocketlm.tasks.classify import ClassifyTask
+from pocketlm.train.classify_methods import Material
+
+TRUSTED = 0.5  # share of a labelled row's target that is the label; the rest is the teacher's
+
+
+def taught(config: Config, material: Material, unlabelled: Sequence[str]) -> Material:
+    """The material with a teacher's odds in its targets, and further texts whose targets are the teacher's alone.
+
+    Raises:
+        InputError: the teacher does not know the labels, or is behind a network.
+    """
+    known = set(material.texts) | set(material.valid)
+    more = [text for text in unlabelled if text not in known]
+    texts = [*material.texts, *more]
+    odds = _asked(str(config.classify.teacher), texts, material.blank)
+    count = len(material.texts)
+    targets = np.concatenate([TRUSTED * material.targets + (1 - TRUSTED) * odds[:count], odds[count:]])
+    weights = np.concatenate([material.weights, np.ones(len(more), np.float32)])
+    return replace(material, texts=texts, targets=targets.astype(np.float32), weights=weights)
+
+
+def _asked(uri: str, texts: Sequence[str], head: Head) -> Array:
+    """(texts, labels) what the teacher says."""
+    engine: Any = _open(uri)
+    try:
+        if isinstance(engine, Classifier):
+            return _odds(engine, texts, head)
+        rows = [TextRow(ask(text), [head.labels[0]]) for text in texts]
+        task = ClassifyTask(head.labels, head.outside)
+        report = evaluate(task, engine, rows, constrain=True, title=f"Asking {uri}")
+    finally:
+        engine.close()
+    answers = [_labels(row.answer, head) for row in report.rows]
+    unknown = sum(not answer for answer in answers)
+    if unknown and not head.multi:
+        say(f"{uri}: {unknown} of {len(texts)} answers are no label; those texts count as any label")
+    found = targets_of(answers, head.labels)
+    if not head.multi:
+        found[found.sum(1) == 0] = 1 / len(head.labels)
+    return found
+
+
+def _open(uri: str) -> Any:
+    if not is_remote(uri):
+        return open_engine(uri)
+    engine = RemoteEngine(uri, Scoring.ledger(uri))
+    if engine.host:
+        raise InputError(
+            f"classify.teacher {uri}: the texts would leave this machine for {engine.host}; name a teacher on this machine, or "
+            "have the texts labelled there first and train on these rows"
+        )
+    return engine
+
+
+def _odds(teacher: Classifier, texts: Sequence[str], head: Head) -> Array:
+    """Its probabilities, in the order of our labels."""
+    missing = [label for label in head.labels if label not in teacher.head.labels]
+    if missing or teacher.head.multi != head.multi:
+        what = f"does not know the label {missing[0]}" if missing else "gives another number of labels a text"
+        raise InputError(f"classify.teacher {teacher.uri}: {what}; train it on the same labels")
+    found = teacher.probabilities(texts)[:, [teacher.head.labels.index(label) for label in head.labels]]
+    return found if head.multi else found / np.maximum(found.sum(1, keepdims=True), 1e-9)
+
+
+def _labels(text: str, head: Head) -> list[str]:
+    known = {label.casefold(): label for label in head.labels}
+    whole = known.get(text.strip().casefold())
+    parts = [known.get(part.strip().casefold()) for part in text.split(",")]
+    found = [whole] if whole else [part for part in parts if part]
+    return found if head.multi else found[:1]
