@@ -9,6 +9,8 @@ from typing import Any
 import pytest
 import tiny
 
+from pocketlm.core import progress
+
 REPO = Path(__file__).parents[1]
 
 
@@ -34,3 +36,9 @@ def no_network(
 def tiny_llama(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A random two-layer Llama with a byte-level tokenizer."""
     return Path(tiny.make_tiny_llama(tmp_path_factory.mktemp("tiny") / "model"))
+
+
+@pytest.fixture(autouse=True)
+def as_talkative_as_at_first(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a command with --json silenced speaks again in the next test."""
+    monkeypatch.setattr(progress, "quiet", False)

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 def train(
     project: Annotated[Path, typer.Argument(help="Project folder or its pocketlm.yaml.")] = Path("."),
     name: Annotated[str, typer.Option(help="Name of the run; by default the project folder's name.")] = "",
-    task: Annotated[str, typer.Option(help="Short for --set task=..: call, classify.")] = "",
+    task: Annotated[str, typer.Option(help="Short for --set task=..: call, classify, embed.")] = "",
     method: Annotated[str, typer.Option(help="Short for --set train.method=..")] = "",
     enough: Annotated[
         float | None, typer.Option(help="Short for --set classify.enough=..: where a ladder stops.")
