@@ -42,7 +42,9 @@ from pocketlm.evaluate.ranking import Bm25, Dense, Hybrid, tuned_weight
 from pocketlm.evaluate.report import Report
 from pocketlm.evaluate.retrieve import pool_of
 from pocketlm.export.bundle import export
+from pocketlm.export.subject import subject_of_classifier
 from pocketlm.tasks.classify import ClassifyTask
+from pocketlm.train.classifier_run import ClassifierRun
 from pocketlm.train.classify import train_classifier
 from pocketlm.train.embed import train_embed
 from pocketlm.train.ladder import Ladder, climb, ladder_of, ladder_text, size_mb
@@ -207,7 +209,9 @@ def cranfield(data: Path, quick: bool) -> dict[str, float]:
         engines |= {"adapted": own, "hybrid": Hybrid(own, Bm25()), "hybrid_places": Hybrid(own, Bm25(), None)}
         static = train_embed(settings("task=embed", "train.method=static"), pairs, RUNS / "cranfield" / "static")
         engines |= {"static": Dense(open_embedder(str(static.model)))}
-    print(f"\nCranfield, {len(rows)} questions, {len(pool_of(task, rows))} abstracts\n{'':<16}{'nDCG@10':>9}{'recall@10':>11}")
+    print(
+        f"\nCranfield, {len(rows)} questions, {len(pool_of(task, rows))} abstracts\n{'':<16}{'nDCG@10':>9}{'recall@10':>11}"
+    )
     found: dict[str, float] = {}
     for name, engine in engines.items():
         metrics = evaluate(task, engine, rows).metrics
@@ -243,7 +247,9 @@ def mrpc(data: Path, quick: bool) -> dict[str, float]:
     for name, uri in engines.items():
         metrics = evaluate(task, open_embedder(uri), test).metrics
         found |= {f"mrpc_{what}_{name}": metrics[what] for what in ("f1", "precision", "recall")}
-        print(f"MRPC, {name}: F1 {metrics['f1']:.1%}, precision {metrics['precision']:.1%}, recall {metrics['recall']:.1%}")
+        print(
+            f"MRPC, {name}: F1 {metrics['f1']:.1%}, precision {metrics['precision']:.1%}, recall {metrics['recall']:.1%}"
+        )
     best = "tuned" if "tuned" in engines else "base"
     return found | {f"mrpc_{what}": found[f"mrpc_{what}_{best}"] for what in ("f1", "precision")}
 
@@ -259,10 +265,9 @@ def short_texts(data: Path, count: int = SHORT) -> list[str]:
 
 def exported(data: Path, quick: bool) -> dict[str, float]:
     """The classifier's files, opened in their own runtimes and scored; ONNX int8 against torch fp32 on the clock."""
-    from pocketlm.cli.export import find_subject
-
     folder = RUNS / "sst2" / "rungs" / ("embedding" if quick else "full")
-    subject = find_subject(str(folder))
+    run, test = ClassifierRun.open(folder), rows_of(data / "classification" / "sst2" / "test.jsonl")
+    subject = subject_of_classifier(run, test, lambda: scored_rows(folder, test, run.manifest["labels"]))
     found: dict[str, float] = {}
     print(f"\n{'file':<22}{'MB':>7}{'points lost':>13}{'same':>8}  smallest cosine")
     for name, precision in FILES[:2] if quick else FILES:
@@ -274,9 +279,14 @@ def exported(data: Path, quick: bool) -> dict[str, float]:
             lost, same = -100 * bundle.comparison["difference"], bundle.comparison["same"]
             found |= {f"{key}_points_lost": lost, f"{key}_same": same}
         near = "; ".join(check.found for check in bundle.checks if "cosine" in check.found)
-        print(f"{name + ' ' + precision:<22}{bundle.info['size_mb']:>7.1f}{lost:>13.2f}{same:>8.1%}  {near[:70]}", flush=True)
+        print(
+            f"{name + ' ' + precision:<22}{bundle.info['size_mb']:>7.1f}{lost:>13.2f}{same:>8.1%}  {near[:70]}",
+            flush=True,
+        )
     onnx = folder / "exports" / "onnx-int8" / "model.onnx"
-    return found | throughput(short_texts(data, 1000 if quick else SHORT), str(folder / "model"), str(onnx)) | p95s(data)
+    return (
+        found | throughput(short_texts(data, 1000 if quick else SHORT), str(folder / "model"), str(onnx)) | p95s(data)
+    )
 
 
 FILES = [("onnx", "int8"), ("gguf", "q8_0"), ("onnx", "fp32"), ("gguf", "f16"), ("coreml", "fp16"), ("coreml", "int8")]
@@ -335,7 +345,9 @@ def static_speed(data: Path, folder: Path) -> dict[str, float]:
             embedder.embed(some)
             times.append(time.perf_counter() - began)
         rates[name] = len(some) / statistics.median(times)
-    print(f"static {rates['static']:.0f} texts a second, encoder {rates['encoder']:.0f}: {rates['static'] / rates['encoder']:.0f} x")
+    print(
+        f"static {rates['static']:.0f} texts a second, encoder {rates['encoder']:.0f}: {rates['static'] / rates['encoder']:.0f} x"
+    )
     return {"static_texts_per_s": rates["static"], "static_speedup": rates["static"] / rates["encoder"]}
 
 
@@ -373,7 +385,9 @@ def main() -> None:
 def keep(path: Path, metrics: dict[str, float]) -> None:
     """Write the metrics beside those of parts that were measured before."""
     before = read_json(path)["metrics"] if path.is_file() else {}
-    commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], cwd=REPO, capture_output=True, text=True, check=False)
+    commit = subprocess.run(
+        ["git", "rev-parse", "--short", "HEAD"], cwd=REPO, capture_output=True, text=True, check=False
+    )
     about = {"date": str(date.today()), "commit": commit.stdout.strip()}
     about["machine"] = f"{describe()} ({platform.machine()}, {os.cpu_count()} cores)"
     write_json(path, {"metrics": before | {key: round(value, 4) for key, value in metrics.items()}, **about})

@@ -30,6 +30,7 @@ ROWS = 32  # whose odds are compared, and to which free answers are given
 LONG, END = 768, 48  # tokens of one long text, and of its end, whose odds are compared
 TOP_KEPT = 10  # first tokens whose odds are kept for another system
 TIMED = 24  # prompts that are timed
+TEXTS = 100  # whose vectors are compared
 DEFAULT_ANSWER = 24  # tokens of a free answer where there are no rows
 
 
@@ -208,7 +209,9 @@ def _verify_encoder(subject: Subject, embedder: Any, converted: Converted) -> Ve
             same_ids(odd_strings(STRINGS), embedder.tokenize, lambda text: list(tokenizer(text)["input_ids"]))
         )
     reference = EncoderEmbedder(subject.source.folder)
-    texts = [*SENTENCES, " ".join(SENTENCES), *(text for text in odd_strings(100, seed=1) if text.strip())]
+    texts = [*SENTENCES, " ".join(SENTENCES)]
+    # of a tuned model the texts of its job: its vectors of odd strings lie between all and turn at a rounding
+    texts += [row.text for row in spread(subject.rows, TEXTS)] or [t for t in odd_strings(TEXTS, seed=1) if t.strip()]
     checks.append(same_vectors(reference, embedder, texts, bound_for(converted.bits_per_weight)))
     reference.close()
     if not subject.rows or subject.reference is None:
