@@ -81,7 +81,9 @@ def has_tools(engine: str) -> bool:
 def run_of(engine: str) -> Path:
     """The run an engine belongs to: its own folder, or that whose exports/FORMAT or rungs/METHOD it is."""
     home = home_of(engine).resolve()
-    return home.parent.parent if home.parent.name in ("exports", "rungs") else home
+    while home.parent.name in ("exports", "rungs"):
+        home = home.parent.parent
+    return home
 
 
 def task_for(engine: str, tools: Path | None, tools_in_prompt: str | None) -> CallTask:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from pocketlm.cli.common import Json, be_quiet, output
+from pocketlm.cli.common import Json, be_quiet, output, run_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -84,7 +84,7 @@ def _classifier_subject(folder: Path) -> Subject:
     from pocketlm.train.classifier_run import ClassifierRun
 
     run = ClassifierRun.open(folder)
-    rows = load_rows(folder)[1]
+    rows = load_rows(run_of(str(folder)))[1]
     kept = folder / "reports" / "tuned.json"
 
     def reference() -> Report:

@@ -52,6 +52,10 @@ def train(
 
     short = {"task": task, "train.method": method, "classify.enough": enough}
     config = load_config(project, [*(f"{key}={value}" for key, value in short.items() if value), *overrides])
+    if config.task != "call" and int(os.environ.get("WORLD_SIZE", "1")) > 1:
+        raise InputError(
+            f"the task {config.task} trains in one process; start it with `pocketlm train`, without torchrun"
+        )
     if config.task == "embed":
         if show_batch:
             raise InputError("--show-batch: shows rows of the task call; this project's task is embed")
@@ -96,8 +100,6 @@ def train_labels(
     config: Config, project: Path, folder: Path, data: Dataset, *, must_resume: bool
 ) -> tuple[dict[str, Any], str]:
     """Train a classifier; what it came to, for scripts and for people."""
-    if int(os.environ.get("WORLD_SIZE", "1")) > 1:
-        raise InputError("a classifier trains in one process; start it with `pocketlm train`, without torchrun")
     from pocketlm.data.labelled import read_texts
     from pocketlm.train.classify import train_classifier
     from pocketlm.train.ladder import climb, ladder_of, ladder_text
@@ -106,9 +108,13 @@ def train_labels(
     labels = sorted({label for row in (*train, *valid, *test) for label in row.answer})
     home = project if project.is_dir() else project.parent
     if config.train.method == "ladder":
+        if must_resume:
+            raise InputError("--resume is for one method; a ladder that was interrupted goes on by itself")
         run = climb(config, train, valid, test, folder, labels=labels)
     else:
-        unlabelled = read_texts(home / config.data.unlabelled) if config.data.unlabelled else []
+        known = {_plain(row.text) for row in (*train, *valid, *test)}  # nothing that is scored later is taught
+        more = config.data.unlabelled if config.train.method == "distill" else None
+        unlabelled = [text for text in read_texts(home / more) if _plain(text) not in known] if more else []
         run = train_classifier(
             config, train, valid, folder, labels=labels, unlabelled=unlabelled, must_resume=must_resume
         )
@@ -121,6 +127,11 @@ def train_labels(
     if ladder is None:
         return value, text
     return {**value, "ladder": ladder.to_json()}, f"{ladder_text(ladder)}\n{text}"
+
+
+def _plain(text: str) -> str:
+    """A text, case and white space aside."""
+    return " ".join(text.casefold().split())
 
 
 def _settings() -> Iterator[str]:

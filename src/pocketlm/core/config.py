@@ -24,7 +24,7 @@ METHODS = {
     "embed": ("lora", "full", "adapt", "static"),
     "classify": ("ladder", "majority", "rules", "tfidf", "static", "embedding", "setfit", "full", "lora", "distill"),
 }
-RATES = {"full": 1e-4, "setfit": 1e-4, "distill": 1e-4, "ladder": 1e-4}  # of encoders' methods, the default of train.lr
+RATES = {"full": 1e-4, "setfit": 1e-4, "ladder": 1e-4}  # of encoders' methods, the default of train.lr
 Rung = Literal["majority", "rules", "tfidf", "static", "embedding", "setfit", "full", "lora"]
 
 
@@ -240,7 +240,8 @@ class Config(_Section):
         if not isinstance(train, dict) or values.get("task") != "classify":
             return values
         method = train.get("method", METHODS["classify"][0])
-        train = {"method": method, "lr": RATES.get(method, 1e-3), "epochs": 4, **train}
+        taught = (values.get("classify") or {}).get("student", "full") if method == "distill" else method
+        train = {"method": method, "lr": RATES.get(taught, 1e-3), "epochs": 4, **train}
         data = values.get("data")
         if data is None or isinstance(data, dict):  # more is chosen on these rows than when to stop
             values = {**values, "data": {"valid_share": 0.15, **(data or {})}}

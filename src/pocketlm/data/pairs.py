@@ -17,6 +17,7 @@ from pocketlm.core.config import DataConfig
 from pocketlm.core.errors import InputError, Problems
 from pocketlm.core.files import atomic_dir, sha256_file, sha256_value, write_jsonl
 from pocketlm.core.manifest import hash_inputs, read_manifest, write_manifest
+from pocketlm.core.progress import say
 from pocketlm.data.gather import gather
 from pocketlm.data.shapes import Example
 from pocketlm.data.sources import sources
@@ -71,7 +72,7 @@ def prepare_pairs(raw: Path, out: Path, config: DataConfig, home: Path, seed: in
     files = [file for path in paths.values() for file in _files(path)]
     made_from = {
         "inputs": hash_inputs(files),
-        "settings": {"valid_share": config.valid_share, "test_share": config.test_share, "seed": seed},
+        "settings": {"valid_share": config.valid_share, "test_share": config.test_share, "seed": seed, "given": given},
     }
     if (out / "manifest.json").is_file():
         kept = read_manifest(out)
@@ -81,9 +82,14 @@ def prepare_pairs(raw: Path, out: Path, config: DataConfig, home: Path, seed: in
     texts: dict[str, str] = {}
     for split, path in paths.items():
         found, more = _read(path)
+        if not split:  # what stands in the raw folder too and was given as a split is that split's
+            found = [
+                example for example in found if not _is_given(example, [home / name for name in given.values() if name])
+            ]
         texts |= more
         for name, row in _dealt(found, split, config, seed):
             rows[name].append(row)
+    rows = _without_leaks(rows)
     for row in (row for some in rows.values() for row in some if "positive" in row):
         for text in (row["positive"], row.get("negative")):
             if text:
@@ -98,6 +104,28 @@ def prepare_pairs(raw: Path, out: Path, config: DataConfig, home: Path, seed: in
         counts = {split: len(some) for split, some in rows.items()} | {"texts": len(texts)}
         write_manifest(folder, {"kind": KIND, "task": TASK, "counts": counts, **made_from})
     return PairData(out)
+
+
+def _is_given(example: Example, given: Sequence[Path]) -> bool:
+    return Path(example.where.rpartition(":")[0]).resolve() in {path.resolve() for path in given}
+
+
+def _without_leaks(rows: dict[str, list[dict[str, Any]]]) -> dict[str, list[dict[str, Any]]]:
+    """The rows without those of an earlier split that stand in a later one: same anchor, or same pair either way round."""
+    seen: set[frozenset[str]] = set()
+    kept = {}
+    for split in reversed(SPLITS):
+        kept[split] = [row for row in rows[split] if _same(row) not in seen]
+        seen |= {_same(row) for row in kept[split]}
+    if dropped := sum(map(len, rows.values())) - sum(map(len, kept.values())):
+        say(f"{dropped} rows stand in a later split too and were left out of the earlier one")
+    return {split: kept[split] for split in SPLITS}
+
+
+def _same(row: dict[str, Any]) -> frozenset[str]:
+    """What makes two rows the same, case and white space aside."""
+    texts = (row["a"], row["b"]) if "a" in row else (row["anchor"],)
+    return frozenset(" ".join(text.casefold().split()) for text in texts)
 
 
 def _read(path: Path) -> tuple[list[Example], dict[str, str]]:

@@ -96,7 +96,10 @@ def identity_of(uri: str) -> str:
         return starter.sha256 if starter else uri
     path = Path(uri)
     if path.is_file():
-        hashes = [sha256_file(file) for file in files_of(path)]
+        files = files_of(path)
+        if is_classifier(path.parent):  # the head beside an encoder's file says what its vectors mean
+            files += sorted(path.parent.glob("head.*"))
+        hashes = [sha256_file(file) for file in files]
         return hashes[0] if len(hashes) == 1 else sha256_value(hashes)
     if not path.is_dir():
         return uri

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from pocketlm.export.base import Check, Converted, Format
 from pocketlm.export.subject import Subject
+from pocketlm.models.head import Head
 
 OPENS = {
     "gguf": "llama.cpp and everything built on it",
@@ -67,11 +68,15 @@ def _use(subject: Subject) -> list[str]:
 
 
 def _labels(subject: Subject) -> list[str]:
+    assert subject.head
+    head, _ = Head.load(subject.head)
     return [
         "It sorts texts: `head.safetensors` has a weight (labels, width) and a bias, and scores are weight x vector + bias, "
         "divided by the `temperature` of `head.json`, then softmax (with `multi`: the sigmoid of each). A text whose likeliest "
-        "label is under `inside_from` gets `outside`, where there is one.", "",
-        f"Labels: {', '.join(f'`{label}`' for label in subject.task.labels)}.",
+        "label but `outside` is under `inside_from` gets `outside`, where there is one.", "",
+        f"Labels, a row of the weights each: {', '.join(f'`{label}`' for label in head.labels)}."
+        + (f" Each label of {head.threshold:g} or more is given." if head.multi else "")
+        + (f" Labels under labels: the deepest of parent and label from {head.certain:g} up." if head.certain else ""),
     ]  # fmt: skip
 
 

@@ -18,8 +18,9 @@ from pocketlm.core.machine import describe, memory_peak
 from pocketlm.core.manifest import read_manifest, write_manifest
 from pocketlm.core.progress import say
 from pocketlm.data.labelled import is_multi
-from pocketlm.engines.classifier import Classifier, is_classifier
+from pocketlm.engines.classifier import Classifier
 from pocketlm.evaluate.calibrate import KEPT as CALIBRATION
+from pocketlm.evaluate.store import identity_of
 from pocketlm.models.head import SETTINGS, Array, Head, log_loss, targets_of
 from pocketlm.models.load import lineage
 from pocketlm.tasks.labels import outside_of
@@ -74,6 +75,7 @@ def train_classifier(
     material = make_material(config, train, valid, labels)
     began = time.perf_counter()
     folder.mkdir(parents=True, exist_ok=True)
+    checkpoints.forget_others()
     learnt_from = taught(config, material, unlabelled) if config.train.method == "distill" else material
     method = config.classify.student if config.train.method == "distill" else config.train.method
     say(f"Training {method} on {len(learnt_from.texts)} texts, {len(material.blank.labels)} labels")
@@ -93,15 +95,8 @@ def run_key(config: Config, train: Sequence[Any], valid: Sequence[Any], more: Se
     """Hash of everything that decides the weights. `more`: further labels and texts."""
     rows = [[row.to_json() for row in part] for part in (train, valid)]
     settings = config.model_dump(exclude={"data": True, "cost": True, "train": ASIDE, "classify": {"enough", "rungs"}})
-    return sha256_value([settings, rows, list(more), _teacher_identity(config)])
-
-
-def _teacher_identity(config: Config) -> str:
-    """Other whenever the teacher may say otherwise, as far as its files tell."""
-    teacher = config.classify.teacher if config.train.method == "distill" else None
-    if teacher and is_classifier(Path(teacher)) and (Path(teacher) / "manifest.json").is_file():
-        return ClassifierRun.open(Path(teacher)).identity
-    return teacher or ""
+    engines = [config.base, *([str(config.classify.teacher)] if config.train.method == "distill" else [])]
+    return sha256_value([settings, rows, list(more), *map(identity_of, engines)])
 
 
 def make_material(config: Config, train: Sequence[Any], valid: Sequence[Any], labels: Sequence[str] = ()) -> Material:
@@ -164,7 +159,9 @@ def _facts(config: Config, made: Made, material: Material, seconds: float) -> di
         right = [labels == sorted(answer) for labels, answer in zip(said, material.answers, strict=True)]
         found = {
             "valid_accuracy": round(float(np.mean(right)), 4),
-            "valid_loss": round(log_loss(odds, material.valid_targets, multi=made.head.multi), 4),
+            "valid_loss": round(
+                log_loss(odds[material.known], material.valid_targets[material.known], multi=made.head.multi), 4
+            ),
         }
     needs_base = made.described.get("uri") == "model"
     return {

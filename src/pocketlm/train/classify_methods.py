@@ -52,8 +52,14 @@ class Material:
         return Learnt(vectors, self.targets, self.weights)
 
     def held(self, vectors: Any) -> Learnt | None:
-        """The validation rows, given their features."""
-        return Learnt(vectors, self.valid_targets, np.ones(0, np.float32)) if self.valid else None
+        """The validation rows, given their features; without those whose label is not learnt, which say nothing of it."""
+        known = self.known
+        return Learnt(vectors[known], self.valid_targets[known], np.ones(0, np.float32)) if known.any() else None
+
+    @property
+    def known(self) -> Any:
+        """(validation rows,) whether a row's label is among those that are learnt."""
+        return self.valid_targets.any(1) | self.blank.multi
 
 
 @dataclass(frozen=True)
@@ -115,7 +121,9 @@ def _tfidf(task: Training) -> Made:
     """Hashed n-grams and a linear support vector machine a label."""
     material = task.material
     head, words, tried = fit_words(
-        material.blank, material.texts, (material.targets, material.weights), material.valid, material.valid_targets,
+        material.blank, material.texts, (material.targets, material.weights),
+        [text for text, known in zip(material.valid, material.known, strict=True) if known],
+        material.valid_targets[material.known],
         seed=task.config.seed,
     )  # fmt: skip
     return Made(head, Words(words), {"kind": "words"}, tried, words.save, shrunk=True)
@@ -175,7 +183,7 @@ def _full(task: Training) -> Made:
     )  # fmt: skip
     rows, held = _tokens(material, encoder)
     objective = Sorting(encoder, start.weight, start.bias, multi=start.multi, smoothing=config.train.label_smoothing)
-    measure = (lambda: objective.mean_loss(held)) if material.valid else None
+    measure = (lambda: objective.mean_loss(held)) if held.ids else None
     score = (lambda: objective.exact(held)) if config.train.watch == "exact" and material.valid else None
     history = _train(task, objective, plan_epochs(rows, config.train, config.seed), measure, score)
     weight, bias = (part.detach().cpu().numpy() for part in (objective.weight, objective.bias))
@@ -217,10 +225,11 @@ def _tokens(material: Material, encoder: Encoder) -> tuple[Labelled, Labelled]:
     """Training and validation rows as tokens."""
     from pocketlm.train.label_objectives import Labelled
 
-    ones = np.ones(len(material.valid), np.float32)
+    known = material.known
+    held = [text for text, is_known in zip(material.valid, known, strict=True) if is_known]
     return (
         Labelled(encoder.tokens(material.texts), material.targets, material.weights),
-        Labelled(encoder.tokens(material.valid), material.valid_targets, ones),
+        Labelled(encoder.tokens(held), material.valid_targets[known], np.ones(len(held), np.float32)),
     )
 
 

@@ -151,7 +151,7 @@ class Triplets(_OnVectors):
         hard = [ids for some in pairs.negatives for ids in some]
         vectors = self.encoder([*pairs.anchors, *pairs.positives, *hard])
         count = pairs.count
-        of = torch.tensor([row for row, some in enumerate(pairs.negatives) for _ in some], device=vectors.device)
+        of = torch.tensor([row for row, some in enumerate(pairs.negatives) for _ in some]).long().to(vectors.device)
         share = torch.tensor([1 / len(some) for some in pairs.negatives for _ in some], device=vectors.device)
         losses = []
         for cut in self.cuts(vectors):

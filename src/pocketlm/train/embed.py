@@ -18,6 +18,7 @@ from pocketlm.core.machine import describe, memory_peak
 from pocketlm.core.manifest import write_manifest
 from pocketlm.core.progress import say
 from pocketlm.data.pairs import PairData, prepare_pairs
+from pocketlm.evaluate.store import identity_of
 from pocketlm.models.load import lineage
 from pocketlm.train.embed_jobs import adapt, contrastive, load_encoder
 from pocketlm.train.job import Job
@@ -68,7 +69,9 @@ def train_embed(config: Config, data: PairData, folder: Path, *, must_resume: bo
     """
     config = derived(config)
     settings = config.train
-    key = sha256_value([config.model_dump(exclude={"data": True, "cost": True, "train": ASIDE}), data.sha256])
+    told = config.model_dump(exclude={"data": True, "cost": True, "train": ASIDE})
+    # the share: of bare texts, what is held out is drawn in here
+    key = sha256_value([told, data.sha256, identity_of(config.base), config.data.valid_share])
     if found := trained_before(folder, key):
         return found
 
@@ -104,7 +107,7 @@ def train_embed(config: Config, data: PairData, folder: Path, *, must_resume: bo
         )  # fmt: skip
     job.finish()
     after = judged(job)
-    kept = not job.keeps_base or main_of(after, 1.0) >= main_of(before, 0.0)
+    kept = not job.keeps_base or main_of(after, 1.0) > main_of(before, 0.0)
     if not kept:
         say(f"{folder}: the base finds held-out texts as well, so its own weights are kept")
     _write(folder, config, job if kept else None, history)

@@ -89,16 +89,20 @@ def contrastive(config: Config, data: PairData, floats: str) -> Job:
         plan: Sequence[Any] = scored_plan(train, passes, size, encoder.tokens, config.seed)
         held: Sequence[Any] = scored_plan(valid, 1, size, encoder.tokens, 0) if valid else []
     else:
-        pairs = pairs_of(train)
+        pairs, known = pairs_of(train), pairs_of(valid)
         used = None if not config.embed.negatives else config.embed.negatives
         if used:
             pairs = with_hard(pairs, data.texts, encoder, config.embed)
-        if config.embed.objective == "triplet" and (bare := next((p for p in pairs if not p.negatives), None)):
-            raise InputError(
-                f"embed.objective: triplet needs negatives, {bare.anchor[:40]!r} has none; set embed.negatives=1 to mine them"
-            )
+            known = with_hard(known, data.texts, encoder, config.embed) if known else []
+        if config.embed.objective == "triplet":
+            bare = next((pair for pair in pairs if not pair.negatives), None)
+            if bare and not used:
+                raise InputError(
+                    f"embed.objective: triplet needs negatives, {bare.anchor[:40]!r} has none; set embed.negatives=1 to mine them"
+                )
+            pairs, known = ([pair for pair in some if pair.negatives] for some in (pairs, known))
         plan = pair_plan([pairs] * passes, size, encoder.tokens, config.seed, used)
-        held = pair_plan([pairs_of(valid)], size, encoder.tokens, 0) if valid else []
+        held = pair_plan([known], size, encoder.tokens, 0, used) if known else []
     judge = (EmbedTask(data.texts[:POOL]), valid[:JUDGED])
     measure = measured(objective, held)
     return Job(objective, steps_of(plan, config), measure, embedding(encoder), judge, encoder.save)
@@ -133,7 +137,7 @@ def with_hard(pairs: Sequence[Any], texts: Sequence[str], encoder: Encoder, sett
     place = {text: i for i, text in enumerate(texts)}
     known = encoder.embed(encoder.tokens(texts))
     asked = encoder.embed(encoder.tokens([pair.anchor for pair in pairs]))
-    own = [[place[text] for text in {pair.positive, *pair.belongs} if text in place] for pair in pairs]
+    own = [[place[t] for t in dict.fromkeys((pair.positive, *pair.belongs)) if t in place] for pair in pairs]
     near = mined(asked, own, known, settings.negatives * NEAREST_KEPT, settings.margin)
     return [
         replace(pair, negatives=(*pair.negatives, *(texts[i] for i in some)))
@@ -156,6 +160,8 @@ def adapt(config: Config, data: PairData, floats: str) -> Job:
         raise InputError(
             f"{config.data.raw}: {len(texts)} texts are too few to learn from, at least {2 * config.embed.batch} are needed"
         )
+    if config.embed.objective == "triplet":
+        raise InputError("embed.objective: triplet is for rows with negatives; adapt makes pairs, so set it to auto")
     encoder = load_encoder(config, floats)
     split = deal(dict.fromkeys(texts, ""), max(0.1, config.data.valid_share), 0.0, config.seed)
     train = [i for i, text in enumerate(texts) if split[text] == "train"]

@@ -164,7 +164,7 @@ def _left_out(name: str, train: Sequence[Any]) -> str:
         return f"{len(train) / len(labels):.0f} rows a label, it is for {FEW_SHOT} or fewer"
     if name == "static" and find_spec("wordllama") is None:
         return "pip install 'pocketlm[data]'"
-    if name == "tfidf" and find_spec("sklearn") is None:
+    if name not in ("majority", "rules") and find_spec("sklearn") is None:
         return "pip install 'pocketlm[classify]'"
     return ""
 

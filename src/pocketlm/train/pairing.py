@@ -108,17 +108,17 @@ def scored_plan(rows: Sequence[EmbedRow], epochs: int, batch: int, tokenize: Tok
 def mined(anchors: Tensor, own: Sequence[Sequence[int]], texts: Tensor, count: int, margin: float) -> list[list[int]]:
     """For each anchor the nearest texts that are not its own, nearest first.
 
-    Left out is what is nearly as near as the nearest own text (within `margin`, a share of its cosine): often it answers
+    Left out is what is nearly as near as the positive (within `margin`, a share of its cosine): often it answers
     too. Positive-aware mining: Moreira et al. 2024, arXiv:2407.15831.
 
     Args:
-        anchors: (anchors, width) of length 1; own: of each, the places of its texts; texts: (texts, width) of length 1.
+        anchors: (anchors, width) of length 1; own: of each, the places of its texts, the positive first; texts: (texts, width) of length 1.
     """
     found: list[list[int]] = []
     for start in range(0, len(anchors), BLOCK):
         likeness = anchors[start : start + BLOCK] @ texts.t()
         for row, mine in zip(likeness, own[start : start + BLOCK], strict=True):
-            limit = row[list(mine)].max() * (1 - margin)
+            limit = row[mine[0]] - margin * row[mine[0]].abs()
             row[list(mine)] = -torch.inf
             row[row > limit] = -torch.inf
             near = row.topk(min(count, len(row)))

@@ -25,7 +25,7 @@ from pocketlm.tasks.base import TextRow, ask
 from pocketlm.tasks.classify import ClassifyTask
 from pocketlm.train.classify_methods import Material
 
-TRUSTED = 0.5  # share of a labelled row's target that is the label; the rest is the teacher's
+TRUSTED = 0.6  # share of a labelled row's target that is the label; over a half, so that a teacher never overrules it
 
 
 def taught(config: Config, material: Material, unlabelled: Sequence[str]) -> Material:
@@ -39,13 +39,17 @@ def taught(config: Config, material: Material, unlabelled: Sequence[str]) -> Mat
     texts = [*material.texts, *more]
     odds = _asked(str(config.classify.teacher), texts, material.blank)
     count = len(material.texts)
-    targets = np.concatenate([TRUSTED * material.targets + (1 - TRUSTED) * odds[:count], odds[count:]])
-    weights = np.concatenate([material.weights, np.ones(len(more), np.float32)])
+    silent = odds.max(1) <= 0  # of these texts only the label is known, where there is one
+    own = np.where(silent[:count, None], material.targets, TRUSTED * material.targets + (1 - TRUSTED) * odds[:count])
+    told = ~silent[count:]
+    texts = [*material.texts, *(text for text, is_told in zip(more, told, strict=True) if is_told)]
+    targets = np.concatenate([own, odds[count:][told]])
+    weights = np.concatenate([material.weights, np.ones(int(told.sum()), np.float32)])
     return replace(material, texts=texts, targets=targets.astype(np.float32), weights=weights)
 
 
 def _asked(uri: str, texts: Sequence[str], head: Head) -> Array:
-    """(texts, labels) what the teacher says."""
+    """(texts, labels) what the teacher says; zeros where that is no label."""
     engine: Any = _open(uri)
     try:
         if isinstance(engine, Classifier):
@@ -57,12 +61,9 @@ def _asked(uri: str, texts: Sequence[str], head: Head) -> Array:
         engine.close()
     answers = [_labels(row.answer, head) for row in report.rows]
     unknown = sum(not answer for answer in answers)
-    if unknown and not head.multi:
-        say(f"{uri}: {unknown} of {len(texts)} answers are no label; those texts count as any label")
-    found = targets_of(answers, head.labels)
-    if not head.multi:
-        found[found.sum(1) == 0] = 1 / len(head.labels)
-    return found
+    if unknown:
+        say(f"{uri}: {unknown} of {len(texts)} answers are no label; nothing is learnt from these")
+    return targets_of(answers, head.labels)
 
 
 def _open(uri: str) -> Any:
