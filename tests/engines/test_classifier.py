@@ -130,3 +130,14 @@ def test_features_of_an_unknown_kind(tmp_path: Path) -> None:
     assert is_classifier(tmp_path)
     with pytest.raises(InputError, match='the kind "stars" are not known; there are none, nearest, words, embedder'):
         open_engine(str(tmp_path))
+
+
+def test_a_file_beside_another_head_is_another_engine(tmp_path: Path) -> None:
+    folder = make("embedder", tmp_path / "one")
+    file = folder / "model" / "model.safetensors"
+    (folder / "model.onnx").write_bytes(file.read_bytes())  # whatever holds the encoder
+    before = identity_of(str(folder / "model.onnx"))
+    assert before == identity_of(str(folder / "model.onnx"))
+    head, described = Head.load(folder)
+    Head(head.labels, head.weight + 1, head.bias, head.multi).save(folder, described)
+    assert identity_of(str(folder / "model.onnx")) != before

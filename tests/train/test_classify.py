@@ -17,9 +17,10 @@ from pocketlm.engines.classifier import Classifier
 from pocketlm.engines.open import open_engine
 from pocketlm.evaluate.evaluate import evaluate
 from pocketlm.tasks.classify import ClassifyTask
-from pocketlm.train import label_objectives
+from pocketlm.train import label_objectives, teach
 from pocketlm.train.classifier_run import ClassifierRun, open_run
 from pocketlm.train.classify import make_material, row_weights, train_classifier
+from pocketlm.train.teach import taught
 
 pytest.importorskip("sklearn", reason="needs pip install 'pocketlm[classify]'")
 
@@ -182,8 +183,25 @@ def test_a_teacher_teaches_on_texts_without_labels(base: str, tmp_path: Path) ->
 def test_a_language_model_teaches_by_the_labels_it_writes(base: str, tiny_llama: Path, tmp_path: Path) -> None:
     train, valid = rows_of(LABELS, 6), rows_of(LABELS, 3, 1)
     settings = config(base, "distill", teacher=str(tiny_llama), student="tfidf")
+    material = make_material(settings, train, valid)
+    learnt = taught(settings, material, ["play bread", "alarm"])
+    assert learnt.texts[-2:] == ["play bread", "alarm"] and learnt.targets[-2:].sum(1).tolist() == [1, 1]
+    # a teacher never overrules a row's own label
+    assert (learnt.targets[:18].argmax(1) == material.targets.argmax(1)).all()
     run = train_classifier(settings, train, valid, tmp_path / "run", unlabelled=["play bread", "alarm"])
-    assert run.manifest["method"] == "distill" and run.manifest["rows"]["train"] == 18
+    assert run.manifest["method"] == "distill"
+
+
+def test_what_a_teacher_says_that_is_no_label_teaches_nothing(base: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    train = rows_of(LABELS, 6)
+    settings = config(base, "distill", teacher="any", student="tfidf")
+    material = make_material(settings, train, [])
+    said = np.zeros((len(train) + 2, len(LABELS)), np.float32)
+    said[-1, 1] = 1
+    monkeypatch.setattr(teach, "_asked", lambda *_: said)
+    learnt = taught(settings, material, ["silence", "an answer"])
+    assert learnt.texts[len(train) :] == ["an answer"] and len(learnt.weights) == len(train) + 1
+    assert (learnt.targets[: len(train)] == material.targets).all()
 
 
 @pytest.mark.parametrize(

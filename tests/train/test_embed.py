@@ -185,3 +185,16 @@ def test_queries_are_made_of_a_text_and_do_not_stand_in_what_is_sought() -> None
     assert crop in whole == "milk and bread" and crop != whole
     keywords, whole = queries.make(0, random.Random(0), ["keywords"])
     assert whole == text and set(keywords.split()) <= set(text.lower().replace(".", "").split())
+
+
+def test_triplets_are_trained_with_negatives_that_are_mined(base: Path, tmp_path: Path) -> None:
+    config = project(tmp_path, base, pairs(), {"method": "full", "patience": 2}, objective="triplet", negatives=1)
+    run = trained(tmp_path, config)
+    assert run.manifest["metrics"]["valid_loss"] > 0 and len(run.history) > 3
+
+
+def test_another_share_held_out_is_another_training(base: Path, tmp_path: Path) -> None:
+    config = project(tmp_path, base, pairs(), {"method": "full", "epochs": 1})
+    key = trained(tmp_path, config).manifest["key"]
+    other = config.model_copy(update={"data": config.data.model_copy(update={"valid_share": 0.3})})
+    assert trained(tmp_path, other).manifest["key"] != key
