@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections import Counter
 from collections.abc import Mapping
@@ -12,6 +11,7 @@ from pocketlm.evaluate.calibrate import Calibration, Reliability, check, raw_cha
 from pocketlm.evaluate.latency import Latency
 from pocketlm.evaluate.plots import BOTTOM, HEIGHT, LEFT, RIGHT, TOP, WIDTH, Axis, against, grid, picture, shades
 from pocketlm.evaluate.report import Report, RowResult
+from pocketlm.tasks.call import FORMATS
 
 MOST_NAMES = 24  # of a confusion matrix that can be read
 
@@ -45,11 +45,18 @@ def _pair(task: str, row: RowResult) -> tuple[str, str] | None:
     expected = row.expected[0]["name"] if row.expected else "(no call)"
     if row.value("function") == 1:
         return expected, expected
-    try:
-        got = list(json.loads(row.answer.partition("\n")[0]))
-    except (ValueError, TypeError):
-        return expected, "(unreadable)"
-    return expected, str(got[0]) if got else "(no call)"
+    return expected, _first_called(row.answer)
+
+
+def _first_called(answer: str) -> str:
+    """The function an answer calls first, whatever format it is written in."""
+    for format in dict.fromkeys(FORMATS.values()):
+        try:
+            calls = format.parse_calls(answer)
+        except (ValueError, TypeError):
+            continue
+        return str(calls[0].name) if calls else "(no call)"
+    return "(unreadable)"
 
 
 def confidence_plots(report: Report, calibration: Calibration | None) -> str:
