@@ -19,7 +19,7 @@ from pocketlm.core.config import TrainConfig
 from pocketlm.core.files import atomic_dir, write_json
 from pocketlm.engines.embedder import check_parts, longest
 from pocketlm.models.load import load_tokenizer, resolve_encoder
-from pocketlm.train.lora import target_layers
+from pocketlm.train.lora import add_peft, target_layers
 
 LIKE, SLACK = 1.25, 8  # how much longer, and by how many tokens more, a group's longest text may be than its shortest
 STEP = 8  # padded lengths are multiples of this: oneDNN compiles and keeps a product for every shape it meets
@@ -158,21 +158,10 @@ def add_adapters(model: Any, settings: TrainConfig) -> None:
     Raises:
         InputError: no layer is named as `train.targets` says.
     """
-    from peft import LoraConfig, inject_adapter_in_model
-
-    model.requires_grad_(False)
     # the default names are a decoder's; in an encoder they mean: all
     targets = settings.targets if "targets" in settings.model_fields_set else ["all"]
     names = [name for name in target_layers(model, targets, settings.last_layers) if "pooler" not in name]
-    config = LoraConfig(
-        r=settings.rank,
-        lora_alpha=settings.alpha,  # type: ignore[arg-type]  # any number does
-        lora_dropout=settings.dropout,
-        use_rslora=settings.rank_stabilized,
-        use_dora=settings.dora,
-        target_modules=names,
-    )
-    inject_adapter_in_model(config, model)
+    add_peft(model, names, settings)
 
 
 def merged(model: Any) -> Any:

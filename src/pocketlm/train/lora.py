@@ -11,6 +11,7 @@ from pathlib import Path
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
+from pocketlm.core.config import TrainConfig
 from pocketlm.core.errors import InputError
 from pocketlm.core.files import atomic_path, write_json
 from pocketlm.models.adapters import CONFIG, LORA_A, PEFT_PREFIX, WEIGHTS, lora_scale
@@ -48,6 +49,23 @@ def add_lora(
         )
         setattr(parent, leaf, adapted)
     return names
+
+
+def add_peft(model: nn.Module, names: list[str], settings: TrainConfig, task_type: str | None = None) -> None:
+    """Put PEFT's own layers beside the linear layers of these names; everything else is frozen."""
+    from peft import LoraConfig, inject_adapter_in_model
+
+    model.requires_grad_(False)
+    config = LoraConfig(
+        r=settings.rank,
+        lora_alpha=settings.alpha,  # type: ignore[arg-type]  # any number does
+        lora_dropout=settings.dropout,
+        use_rslora=settings.rank_stabilized,
+        use_dora=settings.dora,
+        target_modules=names,
+        task_type=task_type,
+    )
+    inject_adapter_in_model(config, model)
 
 
 def target_layers(model: nn.Module, targets: list[str], last_layers: int | None = None) -> list[str]:

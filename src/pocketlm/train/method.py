@@ -17,7 +17,7 @@ from pocketlm.models.load import load_model
 from pocketlm.train.attention import check_packing, use_packed_attention
 from pocketlm.train.compute import Compute, choose_compute, choose_device, keep_freed_memory
 from pocketlm.train.fused import fuse
-from pocketlm.train.lora import add_lora, target_layers
+from pocketlm.train.lora import add_lora, add_peft, target_layers
 from pocketlm.train.objective import NextToken
 
 BITS = {"qlora-8bit": 8, "qlora-4bit": 4}
@@ -113,20 +113,8 @@ def _load(base: Path, settings: TrainConfig, compute: Compute) -> Any:
 
 
 def _add_peft(model: Any, settings: TrainConfig) -> None:
-    from peft import LoraConfig, inject_adapter_in_model
-
-    model.requires_grad_(False)
     names = target_layers(model, settings.targets, settings.last_layers)
-    config = LoraConfig(
-        r=settings.rank,
-        lora_alpha=settings.alpha,  # type: ignore[arg-type]  # any number does
-        lora_dropout=settings.dropout,
-        use_rslora=settings.rank_stabilized,
-        use_dora=settings.dora,
-        target_modules=names,
-        task_type="CAUSAL_LM",
-    )
-    inject_adapter_in_model(config, model)
+    add_peft(model, names, settings, task_type="CAUSAL_LM")
     for name, parameter in model.named_parameters():
         if "lora_" in name:
             parameter.data = parameter.data.float()  # as ours: what is trained stays in fp32
