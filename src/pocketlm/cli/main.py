@@ -20,6 +20,7 @@ from pocketlm.cli import (
     explain,
     export,
     init,
+    notes,
     plan,
     run,
     shrink,
@@ -54,6 +55,7 @@ app.command("shrink")(shrink.shrink)
 app.command("export")(export.export)
 app.command("run")(run.run)
 app.add_typer(adapters.app, name="adapters")
+app.add_typer(notes.app, name="notes")
 
 
 def main() -> None:

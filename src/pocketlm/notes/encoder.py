@@ -1,0 +1,41 @@
+"""The encoder of a notes file: a small one that starts at once, in the file that a phone would run."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pocketlm.core.files import atomic_dir
+from pocketlm.core.machine import cache_dir
+from pocketlm.core.progress import say
+from pocketlm.engines.embedder import Embedder, open_embedder
+
+DEFAULT = "minilm-int8"  # all-MiniLM-L6-v2 in 8 bits on ONNX Runtime
+BASE = "starter:minilm-l6"
+
+
+def open_encoder(uri: str = DEFAULT) -> Embedder:
+    """Open `minilm-int8`, which is exported once and kept, or whatever `open_embedder` opens, such as `static`.
+
+    Raises:
+        InputError: no such encoder. EnvironmentLacks: a package or a download is missing.
+    """
+    if uri != DEFAULT:
+        return open_embedder(uri)
+    embedder = open_embedder(str(_exported()))
+    embedder.uri = DEFAULT
+    return embedder
+
+
+def _exported() -> Path:
+    """The ONNX file of the default encoder; made where it is not there yet."""
+    folder = cache_dir() / "encoders" / DEFAULT
+    if not (folder / "model.onnx").is_file():
+        from pocketlm.export.base import Source
+        from pocketlm.export.onnx import OnnxFormat
+        from pocketlm.models.load import lineage, resolve_encoder
+
+        say("preparing the encoder of notes (once)")
+        with atomic_dir(folder) as made:
+            source = Source(resolve_encoder(BASE), "minilm-l6", "encoder", lineage=lineage(BASE))
+            OnnxFormat().convert(source, made, "int8")
+    return folder / "model.onnx"
