@@ -11,7 +11,7 @@ import tiny
 import torch
 
 from pocketlm.core.errors import InputError
-from pocketlm.engines.batching import BATCH
+from pocketlm.engines.batching import BATCH, by_length
 from pocketlm.engines.embedder import open_embedder
 from pocketlm.export.gguf import export_gguf
 from pocketlm.models.starters import starter_encoder
@@ -112,3 +112,9 @@ def test_the_starter_is_the_model_of_sentence_transformers() -> None:
 def test_what_cannot_be_opened_is_named(uri: str, wrong: str) -> None:
     with pytest.raises(InputError, match=wrong):
         open_embedder(uri)
+
+
+def test_texts_are_put_together_by_length_and_within_a_budget_of_tokens() -> None:
+    groups = list(by_length([5, 0, 90, 7, 100, 300], 192))
+    assert groups == [[0, 3], [2], [4], [5]]  # 90 and 100 would be 200 with padding; a text alone may be longer
+    assert [len(group) for group in by_length([3] * 70)] == [32, 32, 6]

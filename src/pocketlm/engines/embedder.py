@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -102,6 +102,12 @@ class EncoderEmbedder:
             for rows in by_length([len(tokens) for tokens in ids]):
                 vectors[rows] = self._means([ids[i] for i in rows])
         return vectors
+
+    def linears(self) -> Iterator[tuple[str, Any]]:
+        """Name and module (torch.nn.Linear) of every matrix that reads states."""
+        import torch
+
+        return ((name, part) for name, part in self._model.named_modules() if isinstance(part, torch.nn.Linear))
 
     def close(self) -> None:
         """Drop the weights."""

@@ -16,10 +16,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pocketlm.core.progress import progress
-from pocketlm.export.strings import SENTENCES
+from pocketlm.export.strings import SENTENCES, odd_strings
 from pocketlm.tasks.template import TEMPLATES, Message
 
 LONGEST = 1024  # tokens read of a text
+READ, TOKENS = 64, 2048  # texts read for the inputs of an encoder's matrices, and the most tokens kept of them
 MOST = 500_000_000  # numbers of all tables of products: two gigabytes
 ANSWER = 24  # tokens of the model's own that follow each sentence
 
@@ -47,6 +48,31 @@ def moments_of(folder: Path, texts: Sequence[str] = ()) -> Importance:
     Matrices that read the same share one table. What does not fit into MOST numbers is left out, the widest first.
     """
     return _measure(folder, texts, _products)
+
+
+def inputs_of(folder: Path, texts: Sequence[str] = ()) -> Importance:
+    """Name of a matrix -> some of what it reads, (tokens, columns), for an encoder's folder.
+
+    Args:
+        texts: of its job; by default a few plain sentences.
+    """
+    from pocketlm.engines.embedder import EncoderEmbedder
+
+    encoder = EncoderEmbedder(folder)
+    found: dict[str, NDArray[np.float32]] = {}
+
+    def listener(name: str) -> Callable[[Any, Any, Any], None]:
+        def listen(module: Any, inputs: Any, output: Any) -> None:
+            read = inputs[0].flatten(0, -2).numpy()
+            found[name] = np.concatenate([found[name], read]) if name in found else read
+
+        return listen
+
+    for name, module in encoder.linears():
+        module.register_forward_hook(listener(f"{name}.weight"))
+    encoder.embed([*([*texts][:READ] or SENTENCES), *odd_strings(READ)])
+    encoder.close()
+    return {name: read[:: len(read) // TOKENS + 1] for name, read in found.items()}
 
 
 def _measure(folder: Path, texts: Sequence[str], what: Callable[[Any], Any]) -> Importance:

@@ -17,12 +17,13 @@ from pocketlm.core.files import write_json
 from pocketlm.core.progress import progress
 from pocketlm.export import onnx_models
 from pocketlm.export.base import Check, Converted, Kind, Source
-from pocketlm.export.importance import moments_of
+from pocketlm.export.importance import inputs_of, moments_of
 from pocketlm.export.onnx_files import FILE, GENAI, Tensors, config_of, genai_config, write_tokenizer
 from pocketlm.export.onnx_graph import DATA, IR, OPSET, RUNTIME, Graph, Precision
 from pocketlm.export.onnx_weights import BLOCK, Weights
 
 PRECISIONS = {"int8": Precision(8, 8), "int4": Precision(4, 8), "fp16": Precision(16, 16), "fp32": Precision(32, 32)}
+ENCODERS = PRECISIONS | {"int8": Precision(8, 8, rows=True)}
 
 
 class OnnxFormat:
@@ -49,11 +50,13 @@ class OnnxFormat:
                 f"precision {precision!r} is unknown; choose one of {', '.join(self.precisions[source.kind])}"
             )
         config, weights = config_of(source), Weights(source.folder)
-        empty = Graph(weights, PRECISIONS[precision], None)
+        bits = precision_of(source, precision)
+        empty = Graph(weights, bits, None)
         onnx_models.draw(source, empty, config)  # what cannot be expressed shows at once
         moments = moments_of(source.folder, source.texts) if precision == "int4" else {}
+        moments = inputs_of(source.folder, source.texts) if bits.rows else moments
         with (out / DATA).open("wb") as data, progress("Writing tensors", len(list(weights))) as tick:
-            graph = Graph(weights, PRECISIONS[precision], data, moments, tick)
+            graph = Graph(weights, bits, data, moments, tick)
             proto = onnx_models.draw(source, graph, config)
         opsets = [onnx.helper.make_opsetid("", OPSET), onnx.helper.make_opsetid(RUNTIME, 1)]
         model = onnx.helper.make_model(proto, opset_imports=opsets, ir_version=IR, producer_name="pocketlm")
@@ -79,7 +82,12 @@ class OnnxFormat:
         """See `Format`, and onnx_inspect."""
         from pocketlm.export.onnx_inspect import inspect_onnx
 
-        return inspect_onnx(source, folder, Graph(Weights(source.folder), PRECISIONS[precision], None))
+        return inspect_onnx(source, folder, Graph(Weights(source.folder), precision_of(source, precision), None))
+
+
+def precision_of(source: Source, name: str) -> Precision:
+    """How a source's matrices are stored at a precision of that name."""
+    return (ENCODERS if source.kind == "encoder" else PRECISIONS)[name]
 
 
 def _converted(out: Path, model: Any, graph: Graph, config: Any) -> Converted:

@@ -15,6 +15,7 @@ from pocketlm.core.files import read_json, write_json, write_text
 from pocketlm.engines.embedder import check_parts, longest
 from pocketlm.export import onnx_models
 from pocketlm.export.base import Source
+from pocketlm.export.onnx_graph import JOIN
 from pocketlm.export.onnx_weights import BLOCK, Blocks, Floats, dequantize
 from pocketlm.models.load import load_tokenizer
 
@@ -125,6 +126,9 @@ def genai_config(source: Source, out: Path, config: Any) -> dict[str, Any]:
     return {"model": model, "search": search}
 
 
+AROUND = (".scales", ".even")  # ends of the names of what belongs to codes
+
+
 class Tensors:
     """The stored tensors of a graph, read from its files.
 
@@ -137,6 +141,8 @@ class Tensors:
         self._protos = {tensor.name: tensor for tensor in graph.initializer}
         places = {name: self._place(tensor) for name, tensor in self._protos.items()}
         self.stored = sum(length for _, _, length in set(places.values()))
+        joined = {name.removesuffix(".codes") for name in self._protos if JOIN in name and not name.endswith(AROUND)}
+        self._joined = {name: (one, place) for one in joined for place, name in enumerate(one.split(JOIN))}
 
     def __contains__(self, name: str) -> bool:
         return name in self._protos
@@ -159,12 +165,23 @@ class Tensors:
             raise InputError(f"{self._folder / file}: truncated; export or download it again")
         return values.reshape(tensor.dims)
 
+    def holds(self, name: str) -> bool:
+        """Whether a tensor of the source is stored, in whatever form."""
+        return name in self or f"{name}.codes" in self or name in self._joined
+
     def matrix(self, name: str) -> tuple[Floats, int]:
         """A tensor of the source as the runtime computes with it, in float32, and its bits."""
         if name in self:
             values = self.read(name)
             return values.astype(np.float32), 8 * values.itemsize
+        if name in self._joined:
+            one, place = self._joined[name]
+            values, bits = self.matrix(one)
+            rows = len(values) // len(one.split(JOIN))
+            return values[place * rows : (place + 1) * rows], bits
         codes, scales = self.read(f"{name}.codes"), self.read(f"{name}.scales")
+        if f"{name}.even" in self:  # see onnx_weights.quantize_rows
+            return codes.T * scales[:, None] * self.read(f"{name}.even"), 8
         zeros = self.read(f"{name}.zeros") if f"{name}.zeros" in self else None
         bits = 8 * codes.shape[-1] // BLOCK
         return dequantize(Blocks(bits, codes, scales, zeros)), bits

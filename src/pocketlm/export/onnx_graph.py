@@ -1,7 +1,7 @@
 """An ONNX graph in the making: operators and constants, and weights that go into a file beside it as they come.
 
-Small integers are stored for MatMulNBits and GatherBlockQuantized, operators of ONNX Runtime's own that compute with them as
-they are; a matrix that serves as embedding and as output is there once.
+Small integers are stored for MatMulNBits, DynamicQuantizeMatMul and GatherBlockQuantized, operators of ONNX Runtime's own
+that compute with them as they are; a matrix that serves as embedding and as output is there once.
 """
 
 from __future__ import annotations
@@ -16,12 +16,13 @@ from numpy.typing import NDArray
 from pocketlm.core.errors import InputError
 from pocketlm.core.extras import need
 from pocketlm.export.importance import Importance
-from pocketlm.export.onnx_weights import BLOCK, Weights, quantize
+from pocketlm.export.onnx_weights import BLOCK, Weights, quantize, quantize_rows
 
 OPSET, IR = 21, 10  # of 2024, so that phones' runtimes of that time open the file
 ALIGNED = 64  # bytes, so that a runtime may map the data file into memory
 RUNTIME = "com.microsoft"  # the domain of ONNX Runtime's own operators
 TABLES = ("embed_tokens.weight", "_embeddings.weight")  # ends of the names of matrices whose rows are looked up
+JOIN = "+"  # between the names of the source's tensors that are stored as one
 DATA = "model.onnx.data"  # beside the graph: large tensors
 
 Ends = Mapping[str, tuple[int, Sequence[Any]]]  # name of an input or output -> (element type, shape)
@@ -33,10 +34,13 @@ class Precision:
 
     Attributes:
         finer: bits of the matrices that can least afford to lose any, see onnx_models.
+        rows: integers with one scale an output instead of one a block, for products with many inputs at once: a runtime
+            then multiplies nothing but integers, see `linear`.
     """
 
     bits: int
     finer: int
+    rows: bool = False
 
 
 @dataclass
@@ -45,7 +49,8 @@ class Graph:
 
     Attributes:
         data: the file for large tensors; None for the nodes alone, which takes no time.
-        moments: of the inputs of matrices, where they are known, see importance.moments_of.
+        moments: of the inputs of matrices, where they are known, see importance.moments_of; where `precision.rows` what
+            they read, see importance.inputs_of.
         tick: called at each tensor of the source.
         kept: matrices that stayed at 16 bits because their rows do not divide into blocks.
         used: names of the source's tensors that are in the graph.
@@ -110,6 +115,36 @@ class Graph:
             "MatMulNBits", *inputs, domain=RUNTIME, outputs=outputs,
             K=columns, N=rows, bits=bits, block_size=BLOCK, accuracy_level=4,
         )  # fmt: skip
+
+    def linears(self, x: str, *names: str) -> list[str]:
+        """As `linear` with each of several matrices that have as many rows; a single product where `precision.rows`."""
+        if not self.precision.rows:
+            return [self.linear(x, name) for name in names]
+        matrices, biases = (JOIN.join(f"{name}.{part}" for name in names) for part in ("weight", "bias"))
+        self._joined_rows(matrices, biases)
+        # inputs of like size, since all of them are rounded by one scale when they come
+        even = self.node("Mul", x, f"{matrices}.even")
+        codes, scales = f"{matrices}.codes", f"{matrices}.scales"
+        product = self.node("DynamicQuantizeMatMul", even, codes, scales, "", biases, domain=RUNTIME)
+        if len(names) == 1:
+            return [product]
+        outputs = [f"{name}.out" for name in names]
+        self.node("Split", product, outputs=outputs, axis=-1, num_outputs=len(names))
+        return outputs
+
+    def _joined_rows(self, matrices: str, biases: str) -> None:
+        """Store matrices that read the same as one, and their biases; see `quantize_rows`."""
+        for name in (*matrices.split(JOIN), *biases.split(JOIN)):
+            self._use(name)
+        if self.data is None:
+            return
+        weight, bias = (
+            np.concatenate([self.weights.read(name) for name in all.split(JOIN)]) for all in (matrices, biases)
+        )
+        codes, scales, even = quantize_rows(weight, self.moments.get(matrices.split(JOIN)[0].removeprefix("bert.")))
+        for name, values in (("codes", codes), ("scales", scales), ("even", even)):
+            self._store(f"{matrices}.{name}", values)
+        self._store(biases, bias)
 
     def lookup(self, ids: str, name: str) -> str:
         """Rows of the matrix NAME.weight."""

@@ -259,12 +259,12 @@ def encoder(graph: Graph, config: Any) -> Any:
 
 
 def _encoder_layer(graph: Graph, config: Any, name: str, x: str, mask: str) -> str:
-    parts = [graph.linear(x, f"{name}.attention.self.{part}") for part in ("query", "key", "value")]
+    parts = graph.linears(x, *(f"{name}.attention.self.{part}" for part in ("query", "key", "value")))
     seen = graph.node("MultiHeadAttention", *parts, "", mask, domain=RUNTIME, num_heads=config.num_attention_heads)
-    x = graph.node("Add", x, graph.linear(seen, f"{name}.attention.output.dense"))
+    x = graph.node("Add", x, *graph.linears(seen, f"{name}.attention.output.dense"))
     x = graph.layer_norm(x, f"{name}.attention.output.LayerNorm", config.layer_norm_eps)
-    inner = graph.node("Gelu", graph.linear(x, f"{name}.intermediate.dense"))
-    x = graph.node("Add", x, graph.linear(inner, f"{name}.output.dense"))
+    inner = graph.node("Gelu", *graph.linears(x, f"{name}.intermediate.dense"))
+    x = graph.node("Add", x, *graph.linears(inner, f"{name}.output.dense"))
     return graph.layer_norm(x, f"{name}.output.LayerNorm", config.layer_norm_eps)
 
 

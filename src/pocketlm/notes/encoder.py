@@ -11,6 +11,7 @@ from pocketlm.engines.embedder import Embedder, open_embedder
 
 DEFAULT = "minilm-int8"  # all-MiniLM-L6-v2 in 8 bits on ONNX Runtime
 BASE = "starter:minilm-l6"
+FORM = 2  # grows when the export gives other vectors
 
 
 def open_encoder(uri: str = DEFAULT) -> Embedder:
@@ -28,7 +29,7 @@ def open_encoder(uri: str = DEFAULT) -> Embedder:
 
 def _exported() -> Path:
     """The ONNX file of the default encoder; made where it is not there yet."""
-    folder = cache_dir() / "encoders" / DEFAULT
+    folder = cache_dir() / "encoders" / f"{DEFAULT}-{FORM}"
     if not (folder / "model.onnx").is_file():
         from pocketlm.export.base import Source
         from pocketlm.export.onnx import OnnxFormat
