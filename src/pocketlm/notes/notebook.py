@@ -16,6 +16,7 @@ from pocketlm.notes.store import Store
 
 GENERATOR = "starter:smollm2-135m"
 ENCODER_SETTING = "encoder"
+NO_ENCODER = "none"  # words alone
 
 
 class Notebook:

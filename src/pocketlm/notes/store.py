@@ -294,6 +294,10 @@ class Store:
             (id,),
         )
 
+    def touch(self) -> None:
+        """Passages changed otherwise than by the methods above."""
+        self._changed()
+
     def _changed(self) -> None:
         self.db.execute("INSERT OR REPLACE INTO setting VALUES('version', ?)", (str(self.version + 1),))
 
