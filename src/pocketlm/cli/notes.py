@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import Annotated
-
 import typer
 
-app = typer.Typer(help="Search, ask, summarise, tag and date your own notes, offline.", no_args_is_help=True)
+from pocketlm.cli import notes_facts, notes_import
 
-# options that every command of notes has
-Db = Annotated[Path, typer.Option("--db", envvar="POCKETLM_NOTES", help="The notes file.")]
-Password = Annotated[
-    str,
-    typer.Option(
-        "--password", envvar="POCKETLM_NOTES_PASSWORD", help="Of an encrypted notes file.", show_default=False
-    ),
-]
-DB = Path("notes.db")
+app = typer.Typer(help="Search, ask, summarise, tag and date your own notes, offline.", no_args_is_help=True)
+app.command("import")(notes_import.import_)
+app.command("status")(notes_import.status)
+app.command("forget")(notes_import.forget)
+app.command("facts")(notes_facts.facts)
+app.command("timeline")(notes_facts.timeline)
+app.command("write-tags")(notes_import.write_tags)
+app.command("encrypt")(notes_import.encrypt)
+app.command("decrypt")(notes_import.decrypt)

@@ -310,7 +310,7 @@ def _connect(path: Path, password: str) -> Any:
         raise InputError(f"{path}: cannot be opened ({error}); does its folder exist?") from None
     try:
         if password:
-            db.execute(f"PRAGMA key = {_quoted(password)}")
+            db.execute(f"PRAGMA key = {quoted(password)}")
         db.execute("SELECT count(*) FROM sqlite_master").fetchone()
         db.execute("PRAGMA journal_mode = WAL")
         db.execute("PRAGMA synchronous = FULL")
@@ -324,7 +324,8 @@ def _connect(path: Path, password: str) -> Any:
     return db
 
 
-def _quoted(text: str) -> str:
+def quoted(text: str) -> str:
+    """A text as SQL writes it, for what takes no parameters."""
     return "'" + text.replace("'", "''") + "'"
 
 

@@ -1,0 +1,84 @@
+"""`pocketlm notes facts` and `pocketlm notes timeline`: what stands in notes, and when it happened."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from pocketlm.cli.common import Json, be_quiet, output
+from pocketlm.cli.notes_common import DB, Db, Password
+from pocketlm.core.errors import InputError
+
+
+def facts(
+    note: Annotated[str, typer.Argument(help="The note's number, key or title.")],
+    kind: Annotated[list[str] | None, typer.Option(help="Only facts of this kind, such as date or action.")] = None,
+    db: Db = DB,
+    password: Password = "",
+    as_json: Json = False,
+) -> None:
+    """List a note's key facts: dates, names, quantities, money, phones, emails, links and action items."""
+    be_quiet(as_json)
+    from pocketlm.notes.facts import KINDS, as_rows
+    from pocketlm.notes.facts import facts as find
+    from pocketlm.notes.store import Store
+
+    for one in kind or ():
+        if one not in KINDS:
+            raise InputError(f"--kind {one}: no such kind; there are {', '.join(KINDS)}")
+    with Store(db, password=password, must_exist=True) as store:
+        found = store.find(note)
+        rows = [fact for fact in find(found.content, found.written) if not kind or fact.kind in kind]
+    lines = [f"{fact.kind:<13}{fact.confidence:>5.2f}  {' '.join(fact.text.split())}" for fact in rows]
+    output(as_json, as_rows(rows), "\n".join(lines) or "no facts found")
+
+
+def timeline(
+    period: Annotated[str, typer.Argument(help='Only this period, in words: "May 1665", "since last spring".')] = "",
+    same_day: Annotated[bool, typer.Option(help="Also what happened on the day of writing.")] = False,
+    least: Annotated[float, typer.Option(help="Leave out dates of less confidence.", min=0, max=1)] = 0.5,
+    ics: Annotated[Path | None, typer.Option(help="Write a calendar file.")] = None,
+    limit: Annotated[int, typer.Option(help="Print at most so many.", min=1)] = 50,
+    db: Db = DB,
+    password: Password = "",
+    as_json: Json = False,
+) -> None:
+    """List what the notes tell of in the order in which it happened, not in that of writing."""
+    be_quiet(as_json)
+    from pocketlm.core.files import atomic_path
+    from pocketlm.notes.dates import period_of
+    from pocketlm.notes.store import Store
+    from pocketlm.notes.timeline import as_ics, as_rows, events, within
+
+    asked = period_of(period, datetime.now()) if period else None
+    if period and asked is None:
+        raise InputError(f'"{period}": names no period; say it such as "May 1665", "2019" or "since last spring"')
+    with Store(db, password=password, must_exist=True) as store:
+        notes = ((note.id, note.content, note.written) for note in store.notes())
+        found = events(notes, least=least, same_day=same_day)
+    if asked:
+        found = within(found, asked.first, asked.last)
+    if ics:
+        with atomic_path(ics) as aside:
+            aside.write_bytes(as_ics(found))
+    lines = [
+        f"{_when(event.first, event.last, event.grain):<24} #{event.note}  {event.what[:90]}" for event in found[:limit]
+    ]
+    if len(found) > limit:
+        lines.append(f"... {len(found) - limit} more; --limit shows them, --ics FILE writes all")
+    output(as_json, as_rows(found), "\n".join(lines) or "no events found")
+
+
+def _when(first: datetime | None, last: datetime | None, grain: str) -> str:
+    """A moment as exact as it is known."""
+    if first is None:
+        return f"before {last:%Y-%m-%d}"
+    if last is None:
+        return f"since {first:%Y-%m-%d}"
+    shown = {"year": "%Y", "month": "%Y-%m", "hour": "%Y-%m-%d %H:%M", "minute": "%Y-%m-%d %H:%M"}.get(
+        grain, "%Y-%m-%d"
+    )
+    return f"{first.strftime(shown)} ({grain})"

@@ -1,0 +1,170 @@
+"""What notes tell of, in the order in which it happened: a timeline apart from the days on which it was written down."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
+from datetime import date, datetime, timedelta
+from hashlib import sha256
+from typing import TYPE_CHECKING, Any
+
+from pocketlm.core.extras import need
+from pocketlm.notes.actions import actions_and_dates
+from pocketlm.notes.dates import UNDATED, Dated, is_fixed
+from pocketlm.notes.passages import sentences
+
+if TYPE_CHECKING:
+    from icalendar import Event as Entry
+
+CLOCK = ("second", "minute", "hour", "part")
+MOMENTS = ("date", "datetime", "daterange", "datetimerange")
+OPEN_END = datetime(9999, 1, 1)
+
+
+@dataclass(frozen=True)
+class Event:
+    """A sentence of a note that says when.
+
+    Attributes:
+        note: the note's number or key.
+        what: the sentence; start and end are its characters in the note, half open.
+        said: the words that date it.
+        first, last: half open; None where it is open on that side. Of what comes again, the first time.
+        grain: how exact it is: hour, day, month, year, ... (see `dates.Dated`).
+        written: the note's own date.
+        rrule: of what comes again (RFC 5545).
+        confidence: 0 to 1.
+    """
+
+    note: int | str
+    start: int
+    end: int
+    what: str
+    said: str
+    first: datetime | None
+    last: datetime | None
+    grain: str
+    written: datetime | None
+    rrule: str
+    confidence: float
+
+    @property
+    def is_written_then(self) -> bool:
+        """Whether it is of the day of writing."""
+        return bool(self.written and self.first and self.first.date() == self.written.date())
+
+
+def events(
+    notes: Iterable[tuple[int | str, str, datetime | None]], *, least: float = 0.5, same_day: bool = True
+) -> list[Event]:
+    """The events of notes, the earliest first. A sentence with two dates gives two.
+
+    Args:
+        notes: (number or key, content, day of writing or None).
+        least: dates of less confidence are left out.
+        same_day: also what happened on the day of writing ("this morning").
+    """
+    found = [event for key, content, written in notes for event in _of_note(key, content, written, least)]
+    kept = (event for event in found if same_day or not event.is_written_then)
+    return sorted(kept, key=lambda event: (event.first or event.last or OPEN_END, event.last or OPEN_END))
+
+
+def within(found: Iterable[Event], first: datetime | None = None, last: datetime | None = None) -> list[Event]:
+    """The events that touch a period (half open; None: open)."""
+    return [
+        event
+        for event in found
+        if (last is None or (event.first or datetime.min) < last)
+        and (first is None or (event.last or OPEN_END) > first)
+    ]
+
+
+def as_rows(found: Iterable[Event]) -> list[dict[str, Any]]:
+    """Events as JSON writes them, dates in ISO 8601."""
+    rows = []
+    for event in found:
+        row = asdict(event)
+        rows.append(row | {name: row[name] and row[name].isoformat() for name in ("first", "last", "written")})
+    return rows
+
+
+def as_ics(found: Iterable[Event], name: str = "Notes") -> bytes:
+    """A calendar file (RFC 5545): whole days where no hour is known, a rule for what comes again.
+
+    What has no beginning ("before 1661") has no place in a calendar and is left out.
+
+    Raises:
+        EnvironmentLacks: icalendar is not installed.
+    """
+    library = need("icalendar", "writing calendar files", "notes")
+    calendar = library.Calendar()
+    calendar.add("prodid", "-//PocketLM//notes//EN")
+    calendar.add("version", "2.0")
+    calendar.add("x-wr-calname", name)
+    for event in found:
+        if event.first:
+            calendar.add_component(_entry(library, event, event.first))
+    return bytes(calendar.to_ical())
+
+
+def _of_note(key: int | str, content: str, written: datetime | None, least: float) -> list[Event]:
+    _, told = actions_and_dates(content, written or UNDATED)
+    dates = [one for one in told if one.confidence >= least]
+    found, places = [], list(sentences(content)) if dates else []
+    for one in dates:
+        start, end = next((place for place in places if place[0] <= one.start < place[1]), (one.start, one.end))
+        span = _span(one, written)
+        if span is not None:
+            what = " ".join(content[start:end].split())
+            found.append(Event(key, start, end, what, one.text, *span, one.grain, written, one.rrule, one.confidence))
+    return found
+
+
+def _span(one: Dated, written: datetime | None) -> tuple[datetime | None, datetime | None] | None:
+    """When it is; None where it says no moment of its own, such as a mere time of day or `now`."""
+    if one.kind == "set" and one.rrule and written:
+        return _first_time(one.rrule, written)
+    if one.kind not in MOMENTS or one.timex == "PRESENT_REF" or not is_fixed(one):
+        return None
+    named = one.readings[0].stop
+    if one.first is None and named and one.grain == "day" and one.text.lower().startswith("by "):
+        return named, named + timedelta(days=1)  # a deadline is an event of its day
+    return one.first, one.last
+
+
+def _first_time(rrule: str, written: datetime) -> tuple[datetime, datetime] | None:
+    """The first occurrence from the day of writing on."""
+    rules = need("dateutil.rrule", "what comes again", "notes")
+    day = datetime(written.year, written.month, written.day)
+    first = next(iter(rules.rrulestr(rrule, dtstart=day)), None)
+    if first is None:
+        return None
+    return first, first + (timedelta(hours=1) if "BYHOUR" in rrule else timedelta(days=1))
+
+
+def _entry(library: Any, event: Event, first: datetime) -> Entry:
+    entry = library.Event()
+    entry.add(
+        "uid",
+        f"{event.note}-{event.start}-{first:%Y%m%dT%H%M%S}-{sha256(event.said.encode()).hexdigest()[:12]}@pocketlm",
+    )
+    entry.add("dtstamp", event.written or first)
+    entry.add("summary", event.what)
+    entry.add("description", f"{event.said} (note {event.note}, {event.grain})")
+    is_timed = (event.grain in CLOCK and event.first != _midnight(event.first)) or "BYHOUR" in event.rrule
+    last = event.last or first + timedelta(days=1)
+    entry.add("dtstart", first if is_timed else first.date())
+    entry.add("dtend", max(last, first + timedelta(minutes=1)) if is_timed else _day_after(first, last))
+    if event.rrule:
+        entry.add("rrule", library.vRecur.from_ical(event.rrule))
+    return entry
+
+
+def _midnight(moment: datetime | None) -> datetime | None:
+    return moment and moment.replace(hour=0, minute=0, second=0, microsecond=0)
+
+
+def _day_after(first: datetime, last: datetime) -> date:
+    """The exclusive end of whole days: at least one."""
+    end = last.date() if last == _midnight(last) else last.date() + timedelta(days=1)
+    return max(end, first.date() + timedelta(days=1))

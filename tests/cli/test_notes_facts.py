@@ -1,0 +1,48 @@
+"""`pocketlm notes facts` and `pocketlm notes timeline` on a small notes file."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from notes_tools import make_notebook
+
+from pocketlm.cli.main import main
+from pocketlm.notes.note import Draft
+
+
+@pytest.fixture
+def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> Any:
+    """Run a command of notes on a file of two; returns its exit code, output and errors."""
+    trip = Draft("trip", "We saw Rome in May 2019. Paid $20.\n- [ ] call Anna by Friday", date="2024-03-06")
+    make_notebook(tmp_path, [trip, Draft("choir", "Choir every Monday at 7pm.", date="2024-03-06")]).close()
+
+    def call(*arguments: str) -> tuple[int, str, str]:
+        monkeypatch.setattr("sys.argv", ["pocketlm", "notes", *arguments, "--db", str(tmp_path / "notes.db")])
+        with pytest.raises(SystemExit) as done:
+            main()
+        shown = capsys.readouterr()
+        return int(done.value.code or 0), shown.out, shown.err
+
+    return call
+
+
+def test_facts_of_a_note_by_kind(run):
+    code, out, _ = run("facts", "trip", "--json")
+    assert code == 0 and {row["kind"] for row in json.loads(out)} >= {"date", "place", "money", "action"}
+    code, out, _ = run("facts", "trip", "--kind", "money", "--json")
+    assert [row["value"] for row in json.loads(out)] == [{"amount": "20", "currency": "USD"}]
+    code, _, err = run("facts", "trip", "--kind", "colour")
+    assert code == 1 and "organisation" in err
+
+
+def test_the_timeline_of_a_period_and_as_a_calendar(run, tmp_path):
+    code, out, _ = run("timeline", "2019", "--json")
+    assert code == 0 and [row["said"] for row in json.loads(out)] == ["May 2019"]
+    code, out, _ = run("timeline", "--ics", str(tmp_path / "notes.ics"))
+    assert code == 0 and "2019-05" in out and "Choir" in out
+    assert (tmp_path / "notes.ics").read_bytes().count(b"BEGIN:VEVENT") == 3
+    code, _, err = run("timeline", "blue")
+    assert code == 1 and "names no period" in err
