@@ -15,22 +15,18 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
-import platform
 import random
 import statistics
-import subprocess
 import sys
 import time
 from collections import defaultdict
 from collections.abc import Callable, Sequence
-from datetime import date
 from pathlib import Path
 from typing import Any
 
+from kept import keep
 from pocketlm.core.config import Config, load_config
-from pocketlm.core.files import read_json, write_json
-from pocketlm.core.machine import describe
+from pocketlm.core.files import read_json
 from pocketlm.data.labelled import prepare_labelled
 from pocketlm.data.load import load_rows
 from pocketlm.data.pairs import prepare_pairs
@@ -380,17 +376,6 @@ def main() -> None:
         keep(arguments.json, metrics)
         print(f"[{name}: {time.perf_counter() - began:.0f} s]", flush=True)
     print(json.dumps(read_json(arguments.json)["metrics"]))
-
-
-def keep(path: Path, metrics: dict[str, float]) -> None:
-    """Write the metrics beside those of parts that were measured before."""
-    before = read_json(path)["metrics"] if path.is_file() else {}
-    commit = subprocess.run(
-        ["git", "rev-parse", "--short", "HEAD"], cwd=REPO, capture_output=True, text=True, check=False
-    )
-    about = {"date": str(date.today()), "commit": commit.stdout.strip()}
-    about["machine"] = f"{describe()} ({platform.machine()}, {os.cpu_count()} cores)"
-    write_json(path, {"metrics": before | {key: round(value, 4) for key, value in metrics.items()}, **about})
 
 
 if __name__ == "__main__":
