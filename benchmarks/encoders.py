@@ -25,6 +25,7 @@ from pathlib import Path
 from typing import Any
 
 from kept import keep
+
 from pocketlm.core.config import Config, load_config
 from pocketlm.core.files import read_json
 from pocketlm.data.labelled import prepare_labelled
