@@ -8,11 +8,14 @@ READY := .venv/.ready
 demo: $(READY)
 	$(BIN)/pocketlm demo
 
+# a process a core, each with one thread: models this small wait longer for threads than they compute
+TEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --dist loadfile
+
 test: $(READY)
-	$(BIN)/python -m pytest
+	$(TEST)
 
 test-all: $(READY)
-	$(BIN)/python -m pytest -m ""
+	$(TEST) -m ""
 
 check: $(READY)
 	$(BIN)/ruff check .
