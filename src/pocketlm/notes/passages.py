@@ -74,6 +74,9 @@ def _stripped(text: str, start: int, stop: int) -> Place | None:
 def _short(text: str, places: list[Place], words: int) -> Iterator[Place]:
     """Places as they are, those of too many words cut."""
     for start, stop in places:
+        if text.count(" ", start, stop) + text.count("\n", start, stop) < words:  # most are, and it is quick to see
+            yield start, stop
+            continue
         found = list(re.finditer(r"\S+", text[start:stop]))
         for at in range(0, len(found), words):
             some = found[at : at + words]
