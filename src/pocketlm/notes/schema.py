@@ -32,6 +32,7 @@ CREATE TABLE note(
 );
 CREATE INDEX note_date ON note(date);
 CREATE INDEX note_hash ON note(hash);
+CREATE INDEX note_merged ON note(merged);
 
 CREATE TABLE tag(
     note INTEGER NOT NULL REFERENCES note(id) ON DELETE CASCADE,
@@ -67,7 +68,7 @@ CREATE VIEW passage_text AS
     FROM passage JOIN note ON note.id = passage.note;
 
 CREATE VIRTUAL TABLE words USING fts5(
-    title, text, content='passage_text', content_rowid='id', tokenize='porter unicode61 remove_diacritics 2', prefix='2 3'
+    title, text, content='passage_text', content_rowid='id', tokenize='porter unicode61 remove_diacritics 2'
 );
 
 -- an import that is under way: nothing here is searched until it is whole

@@ -1,0 +1,122 @@
+"""Passages by the words they share with a search: BM25 of SQLite's FTS5, kept quick where words are common."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from pocketlm.notes.passages import Place
+from pocketlm.notes.query import Query
+
+TITLE_WEIGHT = 1.5  # of a word in a title, beside one in the text
+MOST = 4000  # passages that are scored: a few microseconds each
+COMMON = 50_000  # passages up to which a word is counted
+MARKS = "\ue000", "\ue001"  # around found words; from Unicode's private part
+
+
+@dataclass(frozen=True)
+class Term:
+    """A word or phrase as FTS5 reads it, and how many passages have it (at most `COMMON` are counted)."""
+
+    text: str
+    held: int
+
+
+def quoted(text: str) -> str:
+    """A word or phrase that FTS5 takes literally."""
+    return '"' + text.replace('"', " ").replace("\0", " ") + '"'
+
+
+def any_of(texts: Sequence[str]) -> str:
+    """An expression for passages with any of them."""
+    return "(" + " OR ".join(map(quoted, texts)) + ")"
+
+
+def every(texts: Sequence[str]) -> str:
+    """An expression for passages with all of them."""
+    return "(" + " AND ".join(map(quoted, texts)) + ")"
+
+
+def held(db: Any, expression: str, most: int = COMMON) -> int:
+    """How many passages an expression finds, counted up to `most`."""
+    row = db.execute(
+        "SELECT count(*) FROM (SELECT 1 FROM words WHERE words MATCH ? LIMIT ?)", (expression, most)
+    ).fetchone()
+    return int(row[0])
+
+
+def terms_of(db: Any, query: Query) -> list[Term]:
+    """A search's words that occur at all, the rarest first."""
+    terms = [Term(word, held(db, quoted(word))) for word in query.words]
+    return sorted((term for term in terms if term.held), key=lambda term: term.held)
+
+
+def expression_of(db: Any, query: Query, most: int = MOST) -> str:
+    """The expression for FTS5 that finds the passages worth scoring, about `most` at the most; empty where none is.
+
+    Where all passages with any of the words are too many, only those with a rare word are taken, and of common words alone
+    those that have them all: common words still count for the score, and what they miss is left to meaning.
+    """
+    terms = terms_of(db, query)
+    words = [term.text for term in terms]
+    if query.phrases:
+        wanted = every(query.phrases)
+        expression = f"{wanted} AND ({wanted} OR {any_of(words)})" if words else wanted
+    elif not terms:
+        return ""
+    else:
+        sums = list(itertools.accumulate(term.held for term in terms))
+        rare = words[: sum(total <= most for total in sums)]
+        if len(rare) == len(words):
+            expression = any_of(words)
+        elif rare:
+            expression = f"{any_of(rare)} AND {any_of(words)}"
+        else:
+            expression = every(words) if held(db, every(words), 1) else quoted(words[0])
+    return f"({expression}) NOT {any_of(query.without)}" if query.without else expression
+
+
+def scored(db: Any, expression: str, only: Sequence[int] | None = None, most: int = MOST) -> list[tuple[int, float]]:
+    """(passage, BM25) of the passages that an expression finds, the best first; of more than `most` the newest.
+
+    Args:
+        only: passages among which is searched.
+    """
+    if not expression:
+        return []
+    within = "" if only is None else " AND +rowid IN (SELECT value FROM json_each(?))"
+    values = [expression] if only is None else [expression, json_list(only)]
+    rows = db.execute(
+        f"SELECT rowid, -bm25(words, {TITLE_WEIGHT}, 1.0) FROM words WHERE words MATCH ?{within} ORDER BY rowid DESC LIMIT ?",
+        (*values, most),
+    )
+    return sorted(rows.fetchall(), key=lambda row: (-row[1], row[0]))
+
+
+def places(db: Any, words: Sequence[str], passage: int) -> tuple[list[Place], list[Place]]:
+    """Where words and phrases stand in a passage's title and in its text (characters of each)."""
+    if not words:
+        return [], []
+    row = db.execute(
+        "SELECT highlight(words, 0, ?, ?), highlight(words, 1, ?, ?) FROM words WHERE words MATCH ? AND rowid = ?",
+        (*MARKS, *MARKS, any_of(words), passage),
+    ).fetchone()
+    return (_marked(row[0]), _marked(row[1])) if row else ([], [])
+
+
+def json_list(numbers: Sequence[int]) -> str:
+    """Numbers for SQLite's json_each: one value instead of thousands of question marks."""
+    return "[" + ",".join(map(str, numbers)) + "]"
+
+
+def _marked(text: str) -> list[Place]:
+    found, start, at = [], 0, 0
+    for piece in text.replace(MARKS[0], f"\0{MARKS[0]}").replace(MARKS[1], f"\0{MARKS[1]}").split("\0"):
+        if piece.startswith(MARKS[0]):
+            start = at
+        elif piece.startswith(MARKS[1]):
+            found.append((start, at))
+        at += len(piece) - piece.startswith(MARKS)
+    return found
