@@ -143,14 +143,14 @@ def is_current(store: Store, citation: Citation) -> bool:
 def supported_sentences(text: str, sources: Sequence[str]) -> tuple[list[tuple[str, int]], list[str]]:
     """The sentences of a generated text, each with the number of the source that makes all its claims; and what none makes.
 
-    Sentences that claim nothing, and one that was cut off behind others, are left out.
+    Questions, sentences that claim nothing, and one that was cut off behind others are left out.
     """
     places = [text[start:stop] for start, stop in sentences(text)]
     if len(places) > 1 and not ENDED.search(places[-1]):
         places.pop()
     kept, wrong = [], []
     for sentence in places:
-        if not content(sentence) and not figures(sentence):
+        if sentence.endswith("?") or not (content(sentence) or figures(sentence)):
             continue
         claims = [unsupported(sentence, [source]) for source in sources]
         at = next((at for at, missing in enumerate(claims) if not missing), None)
@@ -172,12 +172,12 @@ def _citations(store: Store, found: Evidence, threshold: float) -> list[Citation
 
 
 def _checked(store: Store, question: str, written: str, citations: list[Citation], confidence: float) -> Answer:
-    """The sentences that hold, with their citations; otherwise the quotations."""
+    """The sentences that hold and say more than the question, with their citations; otherwise the quotations."""
     living = [citation for citation in citations if is_current(store, citation)]
     text = MARKER.sub("", written).strip()
     told = "" if text.startswith(NOT_HERE[:-1]) else text
     kept, wrong = supported_sentences(told, [citation.text for citation in living])
-    kept = kept[:SENTENCES]
+    kept = [(sentence, at) for sentence, at in kept if set(content(sentence)) - set(content(question))][:SENTENCES]
     if not kept:
         quoted = "\n".join(f"{_dated(citation)} [{number}]" for number, citation in enumerate(living, 1))
         return Answer(question, quoted, tuple(living), confidence=confidence, unsupported=tuple(wrong))
