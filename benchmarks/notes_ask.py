@@ -26,12 +26,11 @@ from pocketlm.core.extras import need
 from pocketlm.core.files import read_json, write_json
 from pocketlm.core.machine import describe
 from pocketlm.notes.encoder import open_encoder
-from pocketlm.notes.evidence import PASSAGES, pages_of, rarity
+from pocketlm.notes.evidence import find, pages_of, rarity
 from pocketlm.notes.note import Draft
 from pocketlm.notes.notebook import NO_GENERATOR, Notebook, to_bytes
 from pocketlm.notes.passages import passages
 from pocketlm.notes.reading import Page, Question, Weights, cited, holding, scores
-from pocketlm.notes.search import search
 
 REPO = Path(__file__).parents[1]
 FOLDS = 6
@@ -126,7 +125,7 @@ def cases(book: Notebook, texts: Sequence[str], questions: Sequence[Asked]) -> I
 
 def case(book: Notebook, asked: Asked, is_there: bool) -> Case:
     """Search, and the features of what is found."""
-    hits = search(book, asked.text, PASSAGES)
+    hits = find(book, asked.text)
     pages, asking = pages_of(hits), Question(asked.text, rarity(book.store), book.embedder.embed([asked.text])[0])
     features = [page.features(asking, book.embedder.embed(page.texts)) for page in pages]
     return Case(asked, is_there, pages, [int(hit.note.key) for hit in hits], features)

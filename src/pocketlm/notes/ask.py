@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from pocketlm.core.errors import EnvironmentLacks, InputError
@@ -20,8 +21,9 @@ from pocketlm.notes.note import Note, Span
 from pocketlm.notes.notebook import NO_GENERATOR, Notebook
 from pocketlm.notes.passages import sentences
 from pocketlm.notes.prompts import ANSWER_TOKENS, NOT_HERE, answering, write
+from pocketlm.notes.query import Filters
 from pocketlm.notes.reading import WEIGHTS
-from pocketlm.notes.search import Filters, Hit
+from pocketlm.notes.search import Hit
 from pocketlm.notes.store import Store
 from pocketlm.notes.terms import content
 
@@ -83,30 +85,44 @@ class Answer:
 
 
 def ask(
-    book: Notebook, question: str, *, filters: Filters | None = None, generate: bool = True, threshold: float | None = None
-) -> Answer:  # fmt: skip
+    book: Notebook,
+    question: str,
+    *,
+    filters: Filters | None = None,
+    generate: bool = True,
+    threshold: float | None = None,
+    today: datetime | None = None,
+) -> Answer:
     """Answer a question from the notes. See `stream_answer`."""
-    *_, last = stream_answer(book, question, filters=filters, generate=generate, threshold=threshold)
+    answering = stream_answer(book, question, filters=filters, generate=generate, threshold=threshold, today=today)
+    *_, last = answering
     assert isinstance(last, Answer)
     return last
 
 
 def stream_answer(
-    book: Notebook, question: str, *, filters: Filters | None = None, generate: bool = True, threshold: float | None = None
-) -> Iterator[str | Answer]:  # fmt: skip
+    book: Notebook,
+    question: str,
+    *,
+    filters: Filters | None = None,
+    generate: bool = True,
+    threshold: float | None = None,
+    today: datetime | None = None,
+) -> Iterator[str | Answer]:
     """Pieces of text as they are generated, unchecked; last the answer, which may say something else.
 
     Args:
         filters: which notes are searched.
         generate: False: never write, quote.
         threshold: the confidence below which it is refused; by default that of the reader's weights.
+        today: what "last spring" in the question is meant from; now by default.
 
     Raises:
         InputError: an empty question.
     """
     if not question.strip():
         raise InputError("the question is empty; ask for something that your notes may hold")
-    found = gather(book, question, filters)
+    found = gather(book, question, filters, today=today)
     citations = _citations(book.store, found, WEIGHTS.threshold if threshold is None else threshold)
     if not citations:
         text = "This is not in your notes."

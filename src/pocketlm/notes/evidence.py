@@ -5,14 +5,19 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import datetime
 
 from pocketlm.notes.note import Note, Passage
 from pocketlm.notes.notebook import Notebook
+from pocketlm.notes.query import Filters, parse
 from pocketlm.notes.reading import WEIGHTS, Page, Reading, Weights, above, read
-from pocketlm.notes.search import Filters, Hit, search
+from pocketlm.notes.search import Hit, search
 from pocketlm.notes.store import Store
+from pocketlm.notes.terms import fold
+from pocketlm.notes.words import held, quoted
 
 PASSAGES = 6  # that are read for a question
+EACH = 2  # of one note at the most
 
 
 @dataclass(frozen=True)
@@ -29,11 +34,24 @@ class Evidence:
         return self.readings[0].confidence if self.readings else 0.0
 
 
-def gather(book: Notebook, question: str, filters: Filters | None = None, weights: Weights = WEIGHTS) -> Evidence:
-    """Search and read."""
-    hits = search(book, question, PASSAGES, filters)
-    readings = read(question, pages_of(hits), book.embedder, rarity(book.store), weights)
+def gather(
+    book: Notebook,
+    question: str,
+    filters: Filters | None = None,
+    *,
+    today: datetime | None = None,
+    weights: Weights = WEIGHTS,
+) -> Evidence:
+    """Search and read. What the question says of tags, folders and dates chooses the notes and is not sought in them."""
+    hits = find(book, question, filters, today)
+    asked = parse(question, filters).text or question
+    readings = read(asked, pages_of(hits), book.embedder, rarity(book.store), weights)
     return Evidence(tuple(hits), tuple(readings), {hit.note.id: hit.note for hit in hits})
+
+
+def find(book: Notebook, question: str, filters: Filters | None = None, today: datetime | None = None) -> list[Hit]:
+    """The passages that are read."""
+    return search(book, question, PASSAGES, filters, today=today, each=EACH)
 
 
 def pages_of(hits: list[Hit]) -> list[Page]:
@@ -46,8 +64,7 @@ def rarity(store: Store) -> Callable[[str], float]:
     total = int(store.db.execute("SELECT count(*) FROM passage").fetchone()[0])
 
     def weight(word: str) -> float:
-        quoted = '"' + word.replace('"', "") + '"'
-        (held,) = store.db.execute("SELECT count(*) FROM words WHERE words MATCH ?", (quoted,)).fetchone()
-        return math.log(1 + (total - held + 0.5) / (held + 0.5))
+        found = min(held(store.db, quoted(fold(word))), total)
+        return math.log(1 + (total - found + 0.5) / (found + 0.5))
 
     return weight

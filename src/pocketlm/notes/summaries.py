@@ -21,7 +21,8 @@ from pocketlm.notes.note import Note, Span
 from pocketlm.notes.notebook import Notebook
 from pocketlm.notes.passages import Place, sentences
 from pocketlm.notes.prompts import SUMMARY_TOKENS, summarising, write
-from pocketlm.notes.search import Filters, search
+from pocketlm.notes.query import Filters
+from pocketlm.notes.search import search
 from pocketlm.notes.terms import content
 
 SENTENCES = 2
