@@ -102,7 +102,9 @@ def status(store: Store) -> list[dict[str, Any]]:
     """Of each source: path, kind, notes that are indexed, that wait for the end of an import, and that failed, with the reason."""
     found = []
     for id, path, kind in store.db.execute("SELECT id, path, kind FROM source ORDER BY id").fetchall():
-        waiting = store.db.execute("SELECT count(*) FROM incoming WHERE source = ? AND state = 'waiting'", (id,)).fetchone()[0]
+        waiting = store.db.execute(
+            "SELECT count(*) FROM incoming WHERE source = ? AND state = 'waiting'", (id,)
+        ).fetchone()[0]
         found.append(
             {"path": path, "kind": kind, "indexed": _count(store, id), "waiting": waiting, "failed": _failed(store, id)}
         )
@@ -110,7 +112,7 @@ def status(store: Store) -> list[dict[str, Any]]:
 
 
 def state_of(store: Store, source: int, key: str) -> str:
-    """"indexed", "waiting" or "failed because ..."; what failed or waits may have an older version that is indexed."""
+    """ "indexed", "waiting" or "failed because ..."; what failed or waits may have an older version that is indexed."""
     row = store.db.execute("SELECT state, why FROM incoming WHERE source = ? AND key = ?", (source, key)).fetchone()
     if row:
         return f"failed because it {row[1]}" if row[0] == "failed" else str(row[0])
@@ -135,7 +137,9 @@ def _stage(store: Store, source: int, path: Path, kind: str, done: Imported) -> 
                 seen.add(found.key)
                 _stage_one(store, source, found, known.get(found.key, ("", ""))[0], done)
     with store.writing():
-        store.db.executemany("DELETE FROM incoming WHERE source = ? AND key = ?", [(source, key) for key in stale - seen])
+        store.db.executemany(
+            "DELETE FROM incoming WHERE source = ? AND key = ?", [(source, key) for key in stale - seen]
+        )
     return set(known) - seen
 
 
@@ -290,11 +294,15 @@ def _id(store: Store, source: int, key: str) -> int | None:
 
 
 def _count(store: Store, source: int) -> int:
-    return int(store.db.execute("SELECT count(*) FROM note WHERE source = ? AND merged IS NULL", (source,)).fetchone()[0])
+    return int(
+        store.db.execute("SELECT count(*) FROM note WHERE source = ? AND merged IS NULL", (source,)).fetchone()[0]
+    )
 
 
 def _failed(store: Store, source: int) -> dict[str, str]:
-    rows = store.db.execute("SELECT key, why FROM incoming WHERE source = ? AND state = 'failed' ORDER BY key", (source,))
+    rows = store.db.execute(
+        "SELECT key, why FROM incoming WHERE source = ? AND state = 'failed' ORDER BY key", (source,)
+    )
     return dict(rows.fetchall())
 
 

@@ -115,7 +115,7 @@ class Page:
 
     def __init__(self, passage: Passage, head: str = "", is_dated: bool = False) -> None:
         self.passage, self.head, self.is_dated = passage, head, is_dated
-        self.places = list(_pieces(passage.text))
+        self.places = list(pieces(passage.text))
 
     @property
     def texts(self) -> list[str]:
@@ -204,7 +204,7 @@ def _best(page: Page, features: Numbers, weights: Weights) -> Reading:
     return Reading(span, page.passage.text[start:stop], float(score[best]), chance)
 
 
-def _pieces(text: str) -> Iterator[Place]:
+def pieces(text: str) -> Iterator[Place]:
     """Sentences, the longest of them cut behind semicolons."""
     for start, stop in sentences(text):
         if len(text[start:stop].split()) <= LONG:

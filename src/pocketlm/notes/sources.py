@@ -67,7 +67,9 @@ def kind_of(path: Path) -> str:
     if suffix in FILES:
         return "text"
     if suffix not in TABLES:
-        raise InputError(f"{path}: notes are read from folders, {', '.join((*TABLES, *FILES))}, not from {suffix or 'this'}")
+        raise InputError(
+            f"{path}: notes are read from folders, {', '.join((*TABLES, *FILES))}, not from {suffix or 'this'}"
+        )
     return TABLES[suffix]
 
 
@@ -121,7 +123,9 @@ def _file(file: Path, root: Path, stamps: Mapping[str, str]) -> Found:
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         line = f", line {mark.line + 2}" if mark else ""
-        return Fault(key, f"its frontmatter is not YAML{line}: {getattr(error, 'problem', error)}; mend it or take the --- away")
+        return Fault(
+            key, f"its frontmatter is not YAML{line}: {getattr(error, 'problem', error)}; mend it or take the --- away"
+        )
 
 
 def _note(key: str, text: str, stamp: str) -> Draft:
@@ -177,7 +181,10 @@ def _rows(path: Path) -> Iterator[Found]:
             continue
         found = _row(item.value, number)
         if found.key in seen:
-            yield Fault(f"{found.key} (line {item.line})", f'the id "{found.key}" stands twice in {path.name}; give each note its own')
+            yield Fault(
+                f"{found.key} (line {item.line})",
+                f'the id "{found.key}" stands twice in {path.name}; give each note its own',
+            )
             continue
         seen.add(found.key)
         yield found
@@ -185,7 +192,7 @@ def _rows(path: Path) -> Iterator[Found]:
 
 def _row(value: Any, number: int) -> Draft | Fault:
     if not isinstance(value, dict):
-        return Fault(f"note {number}", "is no object with a text; write {\"id\": ..., \"content\": ...}")
+        return Fault(f"note {number}", 'is no object with a text; write {"id": ..., "content": ...}')
     used = {}
     for part in FIELDS:
         name, given = _first(value, part)

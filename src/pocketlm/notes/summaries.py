@@ -22,6 +22,7 @@ from pocketlm.notes.notebook import Notebook
 from pocketlm.notes.passages import Place, sentences
 from pocketlm.notes.prompts import SUMMARY_TOKENS, summarising, write
 from pocketlm.notes.query import Filters
+from pocketlm.notes.reading import pieces
 from pocketlm.notes.search import search
 from pocketlm.notes.terms import content
 
@@ -85,7 +86,7 @@ class Part:
     @property
     def places(self) -> list[Place]:
         """Its sentences, as places in the note."""
-        return [(self.start + start, self.start + stop) for start, stop in sentences(self.text)]
+        return [(self.start + start, self.start + stop) for start, stop in pieces(self.text)]
 
     def cite(self, start: int, stop: int) -> Citation:
         """A place of the note."""
