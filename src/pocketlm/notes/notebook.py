@@ -15,6 +15,7 @@ from pocketlm.notes.encoder import DEFAULT, open_encoder
 from pocketlm.notes.store import Store
 
 GENERATOR = "starter:smollm2-135m"
+NO_GENERATOR = "none"  # nothing is written, only quoted
 ENCODER_SETTING = "encoder"
 NO_ENCODER = "none"  # words alone
 
@@ -62,6 +63,11 @@ class Notebook:
     def embedder(self) -> Embedder:
         """Raises EnvironmentLacks: its packages or its download are missing."""
         return open_encoder(self.encoder_uri) if isinstance(self._encoder, str) else self._encoder
+
+    @property
+    def generator_uri(self) -> str:
+        """What writes; "none" where nothing does."""
+        return self._generator if isinstance(self._generator, str) else self._generator.uri
 
     @cached_property
     def generator(self) -> Engine:

@@ -1,0 +1,156 @@
+"""`pocketlm notes ask|summarize`: answers and summaries of one's notes, with the places they come from."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from pocketlm.cli.common import Json, be_quiet, output
+from pocketlm.cli.notes import DB, Db, Password, app
+from pocketlm.core.errors import InputError
+
+if TYPE_CHECKING:
+    from pocketlm.notes.ask import Answer, Citation
+    from pocketlm.notes.notebook import Notebook
+    from pocketlm.notes.query import Filters
+    from pocketlm.notes.summaries import Summary
+
+Generator = Annotated[str, typer.Option(help="The engine that writes: a run, starter:NAME, a .gguf file and so on; none: only quote.")]  # fmt: skip
+Generate = Annotated[bool, typer.Option(help="Write an answer where a model can; otherwise show the quotations alone.")]
+Encoder = Annotated[str, typer.Option(help="What turns text into vectors; by default what the file was made with.", show_default=False)]  # fmt: skip
+Since = Annotated[str, typer.Option(help="Notes written on this day or later: 2020, 2020-05 or 2020-05-17.")]
+Until = Annotated[str, typer.Option(help="Notes written on this day or earlier.")]
+Tag = Annotated[list[str], typer.Option(help="Notes with this tag; repeat for several.")]
+Folder = Annotated[str, typer.Option(help="Notes in this folder or below.")]
+
+
+@app.command()
+def ask(
+    question: Annotated[str, typer.Argument(help="A question in whole words.")],
+    db: Db = DB,
+    since: Since = "",
+    until: Until = "",
+    tag: Tag = [],  # noqa: B006
+    folder: Folder = "",
+    generate: Generate = True,
+    generator: Generator = "",
+    encoder: Encoder = "",
+    password: Password = "",
+    as_json: Json = False,
+) -> None:
+    """Answer a question from the notes, with citations; or say that it is not in them, and what comes nearest.
+
+    What a model writes is shown only where its every number, date and name stands in a cited place; otherwise the places are.
+    """
+    be_quiet(as_json)
+    from pocketlm.notes.ask import Answer, stream_answer
+
+    with _opened(db, password, encoder, generator) as book:
+        shown = ""
+        for piece in stream_answer(book, question, filters=_filters(since, until, tag, folder), generate=generate):
+            if isinstance(piece, Answer):
+                output(as_json, piece.to_json(), _told(piece, shown))
+            elif sys.stdout.isatty() and not as_json:
+                print(piece, end="", flush=True)
+                shown += piece
+
+
+@app.command()
+def summarize(
+    note: Annotated[str, typer.Argument(help="A note's number, key or title; or choose by period or topic.")] = "",
+    db: Db = DB,
+    since: Since = "",
+    until: Until = "",
+    topic: Annotated[str, typer.Option(help="What the notes say about this.")] = "",
+    tag: Tag = [],  # noqa: B006
+    folder: Folder = "",
+    sentences: Annotated[int, typer.Option(help="At most so many.", min=1, max=20)] = 2,
+    generate: Generate = True,
+    generator: Generator = "",
+    encoder: Encoder = "",
+    password: Password = "",
+    as_json: Json = False,
+) -> None:
+    """Summarise a note, a period (--since, --until) or a topic (--topic) in a sentence or two, each with its place."""
+    be_quiet(as_json)
+    from pocketlm.notes.summaries import summarize as of_notes
+    from pocketlm.notes.summaries import summarize_period, summarize_topic
+
+    filters = _filters(since, until, tag, folder)
+    if bool(note) + bool(topic or filters) != 1:
+        raise InputError("name one thing to summarise: a note, a period (--since, --until) or a topic (--topic)")
+    if (tag or folder) and not topic:
+        raise InputError("--tag and --folder go with --topic, which finds the notes to summarise")
+    with _opened(db, password, encoder, generator) as book:
+        if note:
+            made = of_notes(book, [book.store.find(note)], generate=generate, count=sentences)
+        elif topic:
+            made = summarize_topic(book, topic, filters=filters, generate=generate, count=sentences)
+        else:
+            made = summarize_period(book, since, until, generate=generate, count=sentences)
+        output(as_json, made.to_json(), _summary(made))
+
+
+def _told(answer: Answer, shown: str) -> str:
+    """An answer as text, behind what was shown of it while it was written."""
+    lines = []
+    if answer.refused:
+        lines.append(answer.text + (" Nearest:" if answer.nearest else ""))
+        lines += [f"  {_source(hit.note.name, hit.note.date)}: {_short(hit.text)}" for hit in answer.nearest]
+        return "\n".join(lines)
+    if shown:
+        lines.append("")  # behind the last piece
+    if shown and (answer.unsupported or not answer.checked):
+        lines += ["", _replaced(answer), ""]
+    return "\n".join([*lines, answer.text, "", *_sources(answer.citations, quote=answer.checked)])
+
+
+def _replaced(answer: Answer) -> str:
+    wrong = ", ".join(f'"{claim}"' for claim in answer.unsupported[:3])
+    why = f"{wrong} does not stand in the notes" if wrong else "that does not answer from the notes"
+    return f"({why}; what does stand there:)"
+
+
+def _summary(made: Summary) -> str:
+    of = "" if made.notes == 1 else f" ({made.notes} notes)"
+    how = "written and checked" if made.checked else "the notes' own words"
+    return "\n".join([made.text, "", *_sources(made.citations, quote=made.checked), f"{how}{of}"])
+
+
+def _sources(citations: tuple[Citation, ...], quote: bool) -> list[str]:
+    lines = []
+    for number, citation in enumerate(citations, 1):
+        line = f"[{number}] {_source(citation.note.name, citation.note.date)}, characters {citation.span.start}-{citation.span.stop}"
+        lines.append(f"{line}: “{' '.join(citation.text.split())}”" if quote else line)
+    return lines
+
+
+def _source(name: str, date: str) -> str:
+    return f"{name}, {date[:10]}" if date and date[:10] != name else name
+
+
+def _short(text: str, most: int = 120) -> str:
+    plain = " ".join(text.split())
+    return f"“{plain}”" if len(plain) <= most else f"“{plain[:most].rsplit(' ', 1)[0]} …”"
+
+
+def _filters(since: str, until: str, tags: list[str], folder: str) -> Filters | None:
+    from pocketlm.notes.query import Filters, day_span
+
+    for day in filter(None, (since, until)):
+        day_span(day)  # refuses what is no date
+    return Filters(since=since, until=until, tags=tuple(tags), folder=folder) or None
+
+
+@contextmanager
+def _opened(db: Path, password: str, encoder: str, generator: str) -> Iterator[Notebook]:
+    from pocketlm.notes.notebook import GENERATOR, Notebook
+
+    given = generator or GENERATOR
+    with Notebook(db, encoder=encoder, generator=given, password=password, must_exist=True) as book:
+        yield book
