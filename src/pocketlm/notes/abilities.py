@@ -1,0 +1,307 @@
+"""What the assistant can do, one method for each function of its tools.json, told in words with citations."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+
+from pocketlm.core.errors import InputError
+from pocketlm.notes.ask import Answer, Citation, stream_answer
+from pocketlm.notes.dates import Period, find_dates, period_of
+from pocketlm.notes.facts import facts
+from pocketlm.notes.note import Note, Span
+from pocketlm.notes.notebook import Notebook
+from pocketlm.notes.own import create_note
+from pocketlm.notes.reminders import Reminder, add_reminder, reminders
+from pocketlm.notes.search import Filters, Hit, search
+from pocketlm.notes.timeline import events, within
+from pocketlm.tasks.call import Call
+
+Tell = Callable[[str], None]
+
+HITS = 5  # notes that a search shows
+READ = 20  # notes about a topic that are read for facts, events and moods
+LISTED = 20  # facts or events that are told
+QUOTED = 160  # characters of a note that are shown in a list
+MORNING = 9  # o'clock, of a reminder that names a day only
+KINDS = {
+    "tasks": "action",
+    "people": "person",
+    "places": "place",
+    "organisations": "organisation",
+    "dates": "date",
+    "amounts": "quantity",
+    "money": "money",
+    "phones": "phone",
+    "emails": "email",
+    "links": "link",
+}
+ORDINALS = ("first", "second", "third", "fourth", "fifth", "sixth", "seventh", "eighth", "ninth", "tenth")
+PLACE = re.compile(rf"(?:the )?({'|'.join(ORDINALS)}|last)(?: (?:one|note|result|hit))?", re.IGNORECASE)
+POINTER = re.compile(r"it|this|that|(?:this|that) (?:note|one)|the note", re.IGNORECASE)
+ALL_SHOWN = re.compile(r"(?:all )?(?:them|these|those)(?: notes| all)?|all of (?:them|these|those)|both", re.IGNORECASE)
+NUMBER = re.compile(r"(?:note |number )?(#?)(\d+)", re.IGNORECASE)
+
+
+@dataclass(frozen=True)
+class Told:
+    """What a function found, in words; `shown` are the notes that "the second one" counts, None where it showed none."""
+
+    text: str
+    citations: tuple[Citation, ...] = ()
+    shown: tuple[int, ...] | None = None
+
+
+@dataclass
+class Abilities:
+    """The functions over one notebook, and which notes were shown last.
+
+    Every method raises InputError where a note or a time is not understood.
+    """
+
+    book: Notebook
+    now: Callable[[], datetime] = datetime.now
+    shown: list[int] = field(default_factory=list)
+
+    def do(self, call: Call, request: str, tell: Tell | None = None) -> Told:
+        """Run a call. A question is asked as it was said; `tell` gets its answer's pieces as they are written."""
+        if call.name == "ask_notes":
+            told = self.ask_notes(request, tell)
+        else:
+            told = getattr(self, call.name)(**call.arguments)
+        if told.shown is not None:
+            self.shown = list(told.shown)
+        return told
+
+    # reading
+
+    def search_notes(self, query: str, when: str = "", tag: str = "") -> Told:
+        """The notes that fit best, each with the place that fits."""
+        hits = best_of_each(search(self.book, query, 3 * HITS, self._filters(when, tag)))[:HITS]
+        if not hits:
+            return Told(f"No note fits “{query}”{f' {when}' if when else ''}.", shown=())
+        lines = [f"{number}. {title_of(hit.note)}: {quoted(hit.text)}" for number, hit in enumerate(hits, 1)]
+        found = tuple(Citation(hit.span, hit.note, hit.text) for hit in hits)
+        return Told("\n".join(lines), found, tuple(hit.note.id for hit in hits))
+
+    def ask_notes(self, question: str, tell: Tell | None = None) -> Told:
+        """The answer of the notes, or what comes nearest."""
+        answer = Answer(question, "")
+        for piece in stream_answer(self.book, question):
+            if isinstance(piece, Answer):
+                answer = piece
+            elif tell:
+                tell(piece)
+        if answer.refused:
+            near = best_of_each(answer.nearest)
+            lines = [f"{number}. {title_of(hit.note)}: {quoted(hit.text)}" for number, hit in enumerate(near, 1)]
+            text = "\n".join([answer.text + (" Nearest:" if near else ""), *lines])
+            return Told(text, tuple(Citation(h.span, h.note, h.text) for h in near), tuple(h.note.id for h in near))
+        sources = [f"[{number}] {title_of(c.note)}" for number, c in enumerate(answer.citations, 1)]
+        shown = tuple(dict.fromkeys(citation.note.id for citation in answer.citations))
+        return Told("\n".join([answer.text, *sources]), answer.citations, shown)
+
+    def read_note(self, note: str) -> Told:
+        """The whole note."""
+        found = self.note(note)
+        tags = self.book.store.tags(found.id)
+        head = title_of(found) + (f"  #{' #'.join(tags)}" if tags else "")
+        return Told(f"{head}\n\n{found.content}", (_whole(found),), (found.id,))
+
+    def timeline(self, about: str = "", when: str = "") -> Told:
+        """What happened, in order; of a topic or a period."""
+        notes = {note.id: note for note in self._notes(about, "")}
+        found = events((note.id, note.content, note.written) for note in notes.values())
+        if when:
+            period = self._period(when)
+            found = within(found, period.first, period.last)
+        if not found:
+            return Told(f"No dated events{_of(about, when)} in these notes.")
+        lines = [f"{_moment(event.first or event.last, event.grain)}  {quoted(event.what)}" for event in found[:LISTED]]
+        cited = [_cited(notes[int(event.note)], event.start, event.end) for event in found[:LISTED]]
+        return Told("\n".join([*lines, *_more(found)]), tuple(cited), _ids(cited))
+
+    def find_facts(self, kind: str, about: str = "", when: str = "") -> Told:
+        """All facts of one kind, each once, with the note of its first mention."""
+        found: dict[str, Citation] = {}
+        for note in self._notes(about, when):
+            for fact in facts(note.content, note.written):
+                if fact.kind == KINDS[kind] and not (kind == "tasks" and fact.value["done"]):
+                    found.setdefault(" ".join(fact.text.split()), _cited(note, fact.start, fact.end))
+        if not found:
+            return Told(f"No {kind}{_of(about, when)} in your notes.")
+        some = dict(list(found.items())[:LISTED])
+        lines = [f"- {text} ({citation.note.name})" for text, citation in some.items()]
+        return Told("\n".join([*lines, *_more(found)]), tuple(some.values()), _ids(some.values()))
+
+    def list_tags(self) -> Told:
+        """All tags with their numbers of notes."""
+        tags = self.book.store.all_tags()
+        return Told("\n".join(f"#{name} ({count})" for name, count in tags.items()) or "Your notes have no tags.")
+
+    def list_reminders(self) -> Told:
+        """Those that are not done."""
+        found = reminders(self.book)
+        return Told("\n".join(map(say_reminder, found)) or "There are no reminders.")
+
+    # writing
+
+    def create_note(self, text: str, title: str = "") -> Told:
+        """A new note in the notes file."""
+        note = create_note(self.book, text, title, written=self.now())
+        return Told(f"Written: {title_of(note)}.", (_whole(note),), (note.id,))
+
+    def tag_note(self, note: str, tag: str) -> Told:
+        """A tag of the user's; it is learnt from."""
+        found, name = self.note(note), tag.removeprefix("#")
+        self.book.store.tag(found.id, name)
+        self.book.store.correct("tag", found.id, {"tag": name})
+        return Told(f"{found.name} is tagged #{name}.", shown=(found.id,))
+
+    def set_reminder(self, text: str, when: str) -> Told:
+        """A reminder; of a note where the text points to one."""
+        is_pointer = bool(POINTER.fullmatch(text) or PLACE.fullmatch(text))
+        about = self.note(text) if is_pointer else None
+        made = add_reminder(self.book, about.name if about else text, self.due(when), about.id if about else None)
+        return Told(f"I will remind you: {say_reminder(made)}")
+
+    # understanding
+
+    def note(self, name: str) -> Note:
+        """The note that is meant by a pointer ("it", "the second one"), a place in what was shown, a number or a title.
+
+        Raises:
+            InputError: there is none, or nothing was shown yet.
+        """
+        place = PLACE.fullmatch(name)
+        if place or POINTER.fullmatch(name):
+            if not self.shown:
+                raise InputError(f'I have shown no notes yet that "{name}" could mean; search for some first')
+            word = place[1].lower() if place else ORDINALS[0]
+            at = len(self.shown) - 1 if word == "last" else ORDINALS.index(word)
+            return self._shown_at(at)
+        number = NUMBER.fullmatch(name)
+        if number and not number[1] and 0 < int(number[2]) <= len(self.shown):
+            return self._shown_at(int(number[2]) - 1)
+        return self.book.store.find(number[2] if number else name)
+
+    def due(self, when: str) -> datetime:
+        """The moment a reminder is due.
+
+        Raises:
+            InputError: the words name none, one that has passed, or several.
+        """
+        now = self.now()
+        for words in (when, f"in {when}", f"at {when}"):
+            for one in find_dates(words, now, "future"):
+                if one.rrule:
+                    raise InputError("A reminder comes once. Name its first day, such as “on Friday”.")
+                moment = one.first or (now + timedelta(seconds=one.seconds) if one.seconds else None)
+                if moment is None:
+                    continue
+                if moment.time() == datetime.min.time() and one.grain not in ("hour", "minute", "second"):
+                    moment = moment.replace(hour=MORNING)
+                if moment <= now:
+                    raise InputError(f"{say_moment(moment)} has passed. When shall I remind you?")
+                return moment.replace(second=0, microsecond=0)
+        raise InputError(f"I do not understand the time “{when}”. Say it like “tomorrow at 9” or “on 3 June”.")
+
+    def _shown_at(self, at: int) -> Note:
+        if at >= len(self.shown):
+            raise InputError(f"I have shown {len(self.shown)} notes only")
+        return self.book.store.note(self.shown[at])
+
+    def _period(self, when: str) -> Period:
+        for words in (when, f"in {when}", f"this {when}"):
+            if period := period_of(words, self.now()):
+                return period
+        raise InputError(f"I do not understand the time “{when}”. Say it like “in May 1665” or “last week”.")
+
+    def _filters(self, when: str, tag: str = "") -> Filters | None:
+        if not when and not tag:
+            return None
+        period = self._period(when) if when else None
+        return Filters(
+            since=period.first if period else None,
+            until=period.last if period else None,
+            tags=(tag.removeprefix("#"),) if tag else (),
+        )
+
+    def _notes(self, about: str, when: str) -> list[Note]:
+        """The notes that a pointer, a title, a topic or a period means; all where none is given."""
+        if ALL_SHOWN.fullmatch(about):
+            return [self._shown_at(at) for at in range(len(self.shown))]
+        if about:
+            try:
+                return [self.note(about)]
+            except InputError:
+                if POINTER.fullmatch(about) or PLACE.fullmatch(about):
+                    raise
+            return [hit.note for hit in best_of_each(search(self.book, about, 2 * READ, self._filters(when)))][:READ]
+        if not when:
+            return list(self.book.store.notes())
+        period = self._period(when)
+        first, last = (moment.isoformat() if moment else None for moment in (period.first, period.last))
+        where = "note.date <> '' AND (? IS NULL OR note.date >= substr(?, 1, 10)) AND (? IS NULL OR note.date < ?)"
+        return list(self.book.store.notes(where, (first, first, last, last)))
+
+
+def best_of_each(hits: Iterable[Hit]) -> list[Hit]:
+    """The first hit of each note."""
+    found: dict[int, Hit] = {}
+    for hit in hits:
+        found.setdefault(hit.note.id, hit)
+    return list(found.values())
+
+
+def title_of(note: Note) -> str:
+    """A note's number, name and day."""
+    day = note.written
+    return f"#{note.id} {note.name}{f' ({day.day} {day:%B %Y})' if day else ''}"
+
+
+def quoted(text: str, longest: int = QUOTED) -> str:
+    """A text on one line, its end left out where it is long."""
+    plain = " ".join(text.split())
+    return f"“{plain}”" if len(plain) <= longest else f"“{plain[:longest].rsplit(' ', 1)[0]} …”"
+
+
+def say_moment(moment: datetime) -> str:
+    """A moment in words."""
+    return f"{moment:%A} {moment.day} {moment:%B %Y, %H:%M}"
+
+
+def say_reminder(one: Reminder) -> str:
+    """A reminder on one line."""
+    return f"{say_moment(one.due)}: {one.text} [{one.id}]"
+
+
+def _moment(moment: datetime | None, grain: str) -> str:
+    """A date as exactly as it is known."""
+    if moment is None:
+        return "undated"
+    forms = {"year": "%Y", "decade": "%Y", "century": "%Y", "month": "%Y-%m", "season": "%Y-%m", "quarter": "%Y-%m"}
+    return moment.strftime(forms.get(grain, "%Y-%m-%d"))
+
+
+def _of(about: str, when: str) -> str:
+    return (f" about {about}" if about else "") + (f" ({when})" if when else "")
+
+
+def _more(found: Sequence[Any] | dict[str, Any]) -> list[str]:
+    return [f"and {len(found) - LISTED} more"] if len(found) > LISTED else []
+
+
+def _cited(note: Note, start: int, stop: int) -> Citation:
+    return Citation(Span(note.id, start, stop), note, note.content[start:stop])
+
+
+def _whole(note: Note) -> Citation:
+    return _cited(note, 0, len(note.content))
+
+
+def _ids(citations: Iterable[Citation]) -> tuple[int, ...]:
+    return tuple(dict.fromkeys(citation.span.note for citation in citations))

@@ -1,0 +1,36 @@
+"""Notes that are made here, not imported."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from datetime import datetime
+from uuid import uuid4
+
+from pocketlm.core.errors import InputError
+from pocketlm.notes.note import Draft, Note
+from pocketlm.notes.notebook import Notebook, to_bytes
+from pocketlm.notes.passages import passages
+from pocketlm.notes.store import OWN
+
+
+def create_note(
+    book: Notebook, text: str, title: str = "", tags: Sequence[str] = (), written: datetime | None = None
+) -> Note:
+    """Write a note into the notes file and index it; no file of the user's is touched.
+
+    Args:
+        written: by default now, in local time.
+
+    Raises:
+        InputError: the text is blank.
+    """
+    if not text.strip():
+        raise InputError("a note needs a text")
+    date = (written or datetime.now()).isoformat(timespec="minutes")
+    draft = Draft(f"{date} {uuid4().hex[:6]}", text, title, date, tags=tuple(tags))
+    places = passages(text)
+    vectors = to_bytes(book.embedder.embed([text[start:stop] for start, stop in places]))
+    parts = [(start, stop, vector) for (start, stop), vector in zip(places, vectors, strict=True)]
+    hash = hashlib.sha256(f"{title}\0{text}\0{date}".encode()).hexdigest()
+    return book.store.note(book.store.put(book.store.source(OWN, OWN), draft, hash, parts))
