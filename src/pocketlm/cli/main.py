@@ -21,6 +21,7 @@ from pocketlm.cli import (
     export,
     init,
     notes,
+    notes_chat,  # noqa: F401  its commands register themselves with those of notes
     plan,
     run,
     shrink,

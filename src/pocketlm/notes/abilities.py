@@ -17,7 +17,7 @@ from pocketlm.notes.notebook import Notebook
 from pocketlm.notes.own import create_note
 from pocketlm.notes.reminders import Reminder, add_reminder, reminders
 from pocketlm.notes.search import Filters, Hit, search
-from pocketlm.notes.timeline import events, within
+from pocketlm.notes.timeline import Event, events, within
 from pocketlm.tasks.call import Call
 
 Tell = Callable[[str], None]
@@ -68,10 +68,8 @@ class Abilities:
 
     def do(self, call: Call, request: str, tell: Tell | None = None) -> Told:
         """Run a call. A question is asked as it was said; `tell` gets its answer's pieces as they are written."""
-        if call.name == "ask_notes":
-            told = self.ask_notes(request, tell)
-        else:
-            told = getattr(self, call.name)(**call.arguments)
+        given = {"question": request, "tell": tell} if call.name == "ask_notes" else call.arguments
+        told: Told = getattr(self, call.name)(**given)
         if told.shown is not None:
             self.shown = list(told.shown)
         return told
@@ -80,7 +78,7 @@ class Abilities:
 
     def search_notes(self, query: str, when: str = "", tag: str = "") -> Told:
         """The notes that fit best, each with the place that fits."""
-        hits = best_of_each(search(self.book, query, 3 * HITS, self._filters(when, tag)))[:HITS]
+        hits = self.hits(query, when, tag)
         if not hits:
             return Told(f"No note fits “{query}”{f' {when}' if when else ''}.", shown=())
         lines = [f"{number}. {title_of(hit.note)}: {quoted(hit.text)}" for number, hit in enumerate(hits, 1)]
@@ -113,16 +111,14 @@ class Abilities:
 
     def timeline(self, about: str = "", when: str = "") -> Told:
         """What happened, in order; of a topic or a period."""
-        notes = {note.id: note for note in self._notes(about, "")}
-        found = events((note.id, note.content, note.written) for note in notes.values())
-        if when:
-            period = self._period(when)
-            found = within(found, period.first, period.last)
+        found = self.events(about, when)
         if not found:
-            return Told(f"No dated events{_of(about, when)} in these notes.")
-        lines = [f"{_moment(event.first or event.last, event.grain)}  {quoted(event.what)}" for event in found[:LISTED]]
-        cited = [_cited(notes[int(event.note)], event.start, event.end) for event in found[:LISTED]]
-        return Told("\n".join([*lines, *_more(found)]), tuple(cited), _ids(cited))
+            return Told(f"No dated events{_of(about, when)} in your notes.")
+        lines = [
+            f"{_moment(event.first or event.last, event.grain)}  {quoted(event.what)}" for _, event in found[:LISTED]
+        ]
+        places = [cited(note, event.start, event.end) for note, event in found[:LISTED]]
+        return Told("\n".join([*lines, *_more(found)]), tuple(places), _ids(places))
 
     def find_facts(self, kind: str, about: str = "", when: str = "") -> Told:
         """All facts of one kind, each once, with the note of its first mention."""
@@ -130,7 +126,7 @@ class Abilities:
         for note in self._notes(about, when):
             for fact in facts(note.content, note.written):
                 if fact.kind == KINDS[kind] and not (kind == "tasks" and fact.value["done"]):
-                    found.setdefault(" ".join(fact.text.split()), _cited(note, fact.start, fact.end))
+                    found.setdefault(" ".join(fact.text.split()), cited(note, fact.start, fact.end))
         if not found:
             return Told(f"No {kind}{_of(about, when)} in your notes.")
         some = dict(list(found.items())[:LISTED])
@@ -167,6 +163,21 @@ class Abilities:
         about = self.note(text) if is_pointer else None
         made = add_reminder(self.book, about.name if about else text, self.due(when), about.id if about else None)
         return Told(f"I will remind you: {say_reminder(made)}")
+
+    # finding
+
+    def hits(self, query: str, when: str = "", tag: str = "", count: int = HITS) -> list[Hit]:
+        """The best hit of each note that fits best."""
+        return best_of_each(search(self.book, query, 3 * count, self._filters(when, tag)))[:count]
+
+    def events(self, about: str = "", when: str = "") -> list[tuple[Note, Event]]:
+        """Dated events of a topic or a period with the notes that tell them, the earliest first."""
+        notes = {note.id: note for note in self._notes(about, "")}
+        found = events((note.id, note.content, note.written) for note in notes.values())
+        if when:
+            period = self._period(when)
+            found = within(found, period.first, period.last)
+        return [(notes[int(event.note)], event) for event in found]
 
     # understanding
 
@@ -295,12 +306,13 @@ def _more(found: Sequence[Any] | dict[str, Any]) -> list[str]:
     return [f"and {len(found) - LISTED} more"] if len(found) > LISTED else []
 
 
-def _cited(note: Note, start: int, stop: int) -> Citation:
+def cited(note: Note, start: int, stop: int) -> Citation:
+    """A citation of a place in a note."""
     return Citation(Span(note.id, start, stop), note, note.content[start:stop])
 
 
 def _whole(note: Note) -> Citation:
-    return _cited(note, 0, len(note.content))
+    return cited(note, 0, len(note.content))
 
 
 def _ids(citations: Iterable[Citation]) -> tuple[int, ...]:

@@ -61,11 +61,11 @@ KINDS = {
     "places": r"places|towns|cities",
     "organisations": r"organi[sz]ations|companies|firms",
     "dates": r"dates|deadlines",
-    "amounts": r"numbers|amounts|quantities|measurements",
     "money": r"prices|costs|expenses|sums(?: of money)?|amounts of money",
     "phones": r"(?:tele)?phone numbers",
     "emails": r"e-?mail(?: address(?:es)?|s)|mail addresses",
     "links": r"links|urls|web ?(?:pages|sites)",
+    "amounts": r"numbers|amounts|quantities|measurements",
 }
 NOTE = (
     r"(?P<note>it|this|that|(?:this|that) (?:note|one)|(?:the )?(?:first|second|third|fourth|fifth|sixth|seventh|eighth|ninth"
@@ -98,7 +98,7 @@ PATTERNS: list[tuple[str, str]] = [
     ("list_tags", r"(?:(?:show|list|what|which|tell|how many)\b.*|all |my )?\btags\b(?: (?:do|are|have|exist|I)\b.*)?"),
     ("show_mood", r".*\bmood\b.*|(?:how (?:did|do|have) i|how i) (?:feel|felt|been feeling)\b.*"),
     ("related_notes", rf"(?:.*\b)?(?:notes|more|anything|something|what is|what's) (?:like|similar to|related to) {NOTE}"),
-    ("timeline", rf".*\b(?:timeline|chronology|course of events)\b(?: {ABOUT})?.*"),
+    ("timeline", rf".*\b(?:timeline|chronology|course of events)\b(?: {ABOUT})?(?: in order| by date)?"),
     ("timeline", r"what happened(?: with (?P<about>.+?))?(?: and when)?"),
     ("timeline", rf"(?:show|list)(?: me)?(?: the)? events(?: {ABOUT})?"),
     (
