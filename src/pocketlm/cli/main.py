@@ -21,7 +21,7 @@ from pocketlm.cli import (
     export,
     init,
     notes,
-    notes_chat,  # noqa: F401  its commands register themselves with those of notes
+    notes_chat,
     plan,
     run,
     shrink,
@@ -57,6 +57,9 @@ app.command("export")(export.export)
 app.command("run")(run.run)
 app.add_typer(adapters.app, name="adapters")
 app.add_typer(notes.app, name="notes")
+notes.app.command("chat")(notes_chat.chat)
+notes.app.command("reminders")(notes_chat.reminders)
+notes.app.command("mcp")(notes_chat.mcp)
 
 
 def main() -> None:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from pocketlm.cli.common import Json, be_quiet, output, task_for
-from pocketlm.cli.notes import DB, Db, Password, app
+from pocketlm.cli.notes import DB, Db, Password
 
 if TYPE_CHECKING:
     from pocketlm.notes.assistant import Assistant
@@ -26,7 +26,6 @@ Encoder = Annotated[
 Generator = Annotated[str, typer.Option(help="The engine that writes answers and summaries; none: only quote.")]
 
 
-@app.command()
 def chat(
     request: Annotated[
         str | None, typer.Argument(help="One request; without it, requests are read line by line.")
@@ -62,8 +61,7 @@ def chat(
                 print("\n(stopped)")
 
 
-@app.command(name="reminders")
-def list_reminders(
+def reminders(
     db: Db = DB,
     due: Annotated[bool, typer.Option("--due", help="Only those that are due by now.")] = False,
     done: Annotated[int | None, typer.Option(help="Mark the reminder of this number as done first.")] = None,
@@ -75,21 +73,20 @@ def list_reminders(
     be_quiet(as_json)
     from pocketlm.core.files import atomic_path
     from pocketlm.notes.abilities import say_reminder
-    from pocketlm.notes.reminders import finish, reminders, to_ics
+    from pocketlm.notes import reminders as kept
 
     with _opened(db, password) as book:
         if done is not None:
-            finish(book, done)
-        found = reminders(book, datetime.now() if due else None)
+            kept.finish(book, done)
+        found = kept.reminders(book, datetime.now() if due else None)
     if ics:
         with atomic_path(ics) as aside:
-            aside.write_bytes(to_ics(found))
+            aside.write_bytes(kept.to_ics(found))
     rows = [{"id": r.id, "due": r.due.isoformat(), "text": r.text, "note": r.note} for r in found]
     text = "\n".join(map(say_reminder, found)) or "There are no reminders."
     output(as_json, {"reminders": rows}, text + (f"\nwritten to {ics}" if ics else ""))
 
 
-@app.command()
 def mcp(
     db: Db = DB,
     allow_writing: Annotated[

@@ -94,7 +94,7 @@ class Abilities:
             elif tell:
                 tell(piece)
         if answer.refused:
-            near = best_of_each(answer.nearest)
+            near = answer.nearest
             lines = [f"{number}. {title_of(hit.note)}: {quoted(hit.text)}" for number, hit in enumerate(near, 1)]
             text = "\n".join([answer.text + (" Nearest:" if near else ""), *lines])
             return Told(text, tuple(Citation(h.span, h.note, h.text) for h in near), tuple(h.note.id for h in near))
@@ -168,7 +168,7 @@ class Abilities:
 
     def hits(self, query: str, when: str = "", tag: str = "", count: int = HITS) -> list[Hit]:
         """The best hit of each note that fits best."""
-        return best_of_each(search(self.book, query, 3 * count, self._filters(when, tag)))[:count]
+        return search(self.book, query, count, self._filters(when, tag))
 
     def events(self, about: str = "", when: str = "") -> list[tuple[Note, Event]]:
         """Dated events of a topic or a period with the notes that tell them, the earliest first."""
@@ -231,15 +231,17 @@ class Abilities:
                 return period
         raise InputError(f"I do not understand the time “{when}”. Say it like “in May 1665” or “last week”.")
 
-    def _filters(self, when: str, tag: str = "") -> Filters | None:
-        if not when and not tag:
-            return None
-        period = self._period(when) if when else None
-        return Filters(
-            since=period.first if period else None,
-            until=period.last if period else None,
-            tags=(tag.removeprefix("#"),) if tag else (),
-        )
+    def _days(self, when: str) -> tuple[str, str]:
+        """The first and the last day of a period, ISO 8601; empty where it is open."""
+        if not when:
+            return "", ""
+        period = self._period(when)
+        last = period.last and period.last - timedelta(seconds=1)
+        return tuple(f"{moment:%Y-%m-%d}" if moment else "" for moment in (period.first, last))  # type: ignore[return-value]
+
+    def _filters(self, when: str, tag: str = "") -> Filters:
+        since, until = self._days(when)
+        return Filters(since, until, (tag.removeprefix("#"),) if tag else ())
 
     def _notes(self, about: str, when: str) -> list[Note]:
         """The notes that a pointer, a title, a topic or a period means; all where none is given."""
@@ -251,21 +253,12 @@ class Abilities:
             except InputError:
                 if POINTER.fullmatch(about) or PLACE.fullmatch(about):
                     raise
-            return [hit.note for hit in best_of_each(search(self.book, about, 2 * READ, self._filters(when)))][:READ]
+            return [hit.note for hit in search(self.book, about, READ, self._filters(when))]
         if not when:
             return list(self.book.store.notes())
-        period = self._period(when)
-        first, last = (moment.isoformat() if moment else None for moment in (period.first, period.last))
-        where = "note.date <> '' AND (? IS NULL OR note.date >= substr(?, 1, 10)) AND (? IS NULL OR note.date < ?)"
-        return list(self.book.store.notes(where, (first, first, last, last)))
-
-
-def best_of_each(hits: Iterable[Hit]) -> list[Hit]:
-    """The first hit of each note."""
-    found: dict[int, Hit] = {}
-    for hit in hits:
-        found.setdefault(hit.note.id, hit)
-    return list(found.values())
+        since, until = self._days(when)
+        where = "note.date <> '' AND note.date >= ? AND (? = '' OR substr(note.date, 1, 10) <= ?)"
+        return list(self.book.store.notes(where, (since, until, until)))
 
 
 def title_of(note: Note) -> str:

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Sequence
 from datetime import datetime
 from uuid import uuid4
 
 from pocketlm.core.errors import InputError
+from pocketlm.notes.importing import hash_of, parts_of, read_as
 from pocketlm.notes.note import Draft, Note
 from pocketlm.notes.notebook import Notebook, to_bytes
-from pocketlm.notes.passages import passages
 from pocketlm.notes.store import OWN
 
 
@@ -29,8 +28,7 @@ def create_note(
         raise InputError("a note needs a text")
     date = (written or datetime.now()).isoformat(timespec="minutes")
     draft = Draft(f"{date} {uuid4().hex[:6]}", text, title, date, tags=tuple(tags))
-    places = passages(text)
-    vectors = to_bytes(book.embedder.embed([text[start:stop] for start, stop in places]))
-    parts = [(start, stop, vector) for (start, stop), vector in zip(places, vectors, strict=True)]
-    hash = hashlib.sha256(f"{title}\0{text}\0{date}".encode()).hexdigest()
-    return book.store.note(book.store.put(book.store.source(OWN, OWN), draft, hash, parts))
+    places = parts_of(text)
+    vectors = to_bytes(book.embedder.embed([read_as(text, title, *place) for place in places]))
+    parts = [(start, stop, vector or None) for (start, stop), vector in zip(places, vectors, strict=True)]
+    return book.store.note(book.store.put(book.store.source(OWN, OWN), draft, hash_of(draft), parts))
