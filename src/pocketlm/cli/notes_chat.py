@@ -72,8 +72,8 @@ def reminders(
     """Show the reminders that were set in the chat; mark them as done, or hand them to a calendar."""
     be_quiet(as_json)
     from pocketlm.core.files import atomic_path
-    from pocketlm.notes.abilities import say_reminder
     from pocketlm.notes import reminders as kept
+    from pocketlm.notes.abilities import say_reminder
 
     with _opened(db, password) as book:
         if done is not None:
