@@ -17,6 +17,7 @@ from pocketlm.notes.notebook import Notebook
 from pocketlm.notes.own import create_note
 from pocketlm.notes.reminders import Reminder, add_reminder, reminders
 from pocketlm.notes.search import Filters, Hit, search
+from pocketlm.notes.summaries import summarize, summarize_topic
 from pocketlm.notes.timeline import Event, events, within
 from pocketlm.tasks.call import Call
 
@@ -108,6 +109,18 @@ class Abilities:
         tags = self.book.store.tags(found.id)
         head = title_of(found) + (f"  #{' #'.join(tags)}" if tags else "")
         return Told(f"{head}\n\n{found.content}", (_whole(found),), (found.id,))
+
+    def summarize(self, about: str = "", when: str = "") -> Told:
+        """One or two sentences on a note, a topic or a period; without either on what was shown last."""
+        is_topic = bool(about) and self._named(about) is None
+        if is_topic:
+            made = summarize_topic(self.book, about, filters=self._filters(when))
+        elif about or when or not self.shown:
+            made = summarize(self.book, self._notes(about, when))
+        else:
+            made = summarize(self.book, [self.book.store.note(id) for id in self.shown])
+        sources = [f"[{number}] {title_of(citation.note)}" for number, citation in enumerate(made.citations, 1)]
+        return Told("\n".join([made.text, *sources]), made.citations, _ids(made.citations))
 
     def timeline(self, about: str = "", when: str = "") -> Told:
         """What happened, in order; of a topic or a period."""
@@ -243,17 +256,22 @@ class Abilities:
         since, until = self._days(when)
         return Filters(since, until, (tag.removeprefix("#"),) if tag else ())
 
+    def _named(self, about: str) -> list[Note] | None:
+        """The notes that words name by pointing, a number or a title; None where they are a topic."""
+        if ALL_SHOWN.fullmatch(about):
+            return [self._shown_at(at) for at in range(max(1, len(self.shown)))]
+        try:
+            return [self.note(about)]
+        except InputError:
+            if POINTER.fullmatch(about) or PLACE.fullmatch(about):
+                raise
+            return None
+
     def _notes(self, about: str, when: str) -> list[Note]:
         """The notes that a pointer, a title, a topic or a period means; all where none is given."""
-        if ALL_SHOWN.fullmatch(about):
-            return [self._shown_at(at) for at in range(len(self.shown))]
         if about:
-            try:
-                return [self.note(about)]
-            except InputError:
-                if POINTER.fullmatch(about) or PLACE.fullmatch(about):
-                    raise
-            return [hit.note for hit in search(self.book, about, READ, self._filters(when))]
+            named = self._named(about)
+            return [hit.note for hit in search(self.book, about, READ, self._filters(when))] if named is None else named
         if not when:
             return list(self.book.store.notes())
         since, until = self._days(when)

@@ -8,14 +8,16 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import datetime
 from functools import wraps
-from typing import Annotated, Any, TypedDict
+from typing import Annotated, Any
 
 from pydantic import Field
+from typing_extensions import TypedDict  # pydantic takes that of typing from Python 3.12 on
 
 from pocketlm.core.errors import PocketError
 from pocketlm.core.extras import need
-from pocketlm.notes.ask import Citation
+from pocketlm.notes.ask import Citation, ask
 from pocketlm.notes.notebook import Notebook
+from pocketlm.notes.search import Hit
 
 NAME = "pocketlm-notes"
 INSTRUCTIONS = (
@@ -39,10 +41,17 @@ class Cited(TypedDict):
     quote: str
 
 
+class FoundPlace(Cited):
+    """A hit: a place with its score, of use to order the hits of one search, and why it was found."""
+
+    score: float
+    why: list[str]
+
+
 class Found(TypedDict):
     """Hits, the best first."""
 
-    hits: list[dict[str, Any]]
+    hits: list[FoundPlace]
 
 
 class Read(TypedDict):
@@ -74,10 +83,18 @@ class Tags(TypedDict):
     tags: dict[str, int]
 
 
+class Happened(Cited):
+    """A sentence that says when something was: from `first` to `last` (half open, ISO 8601), as exact as `grain`."""
+
+    first: str | None
+    last: str | None
+    grain: str
+
+
 class Events(TypedDict):
     """Events, the earliest first."""
 
-    events: list[dict[str, Any]]
+    events: list[Happened]
 
 
 When = Annotated[str, Field(description="A time in words, such as 'in May 1665' or 'last week'; empty: any.")]
@@ -116,7 +133,16 @@ def _add_reading(server: Any, book: Notebook, now: Callable[[], datetime]) -> No
     ) -> Found:
         """Search the notes by words and by meaning. Each hit is a cited place with its score and why it was found."""
         hits = desk.hits(query, when, tag, count)
-        return {"hits": [{**cite(_citation(hit)), "score": hit.score, "why": hit.why} for hit in hits]}
+        return {
+            "hits": [
+                {
+                    **cite(_citation(hit)),
+                    "score": round(hit.score, 4),
+                    "why": [f"{one.kind}: {one.told}" for one in hit.why],
+                }
+                for hit in hits
+            ]
+        }
 
     @tool
     async def read_note(
@@ -132,8 +158,6 @@ def _add_reading(server: Any, book: Notebook, now: Callable[[], datetime]) -> No
     @tool
     async def ask_notes(question: Annotated[str, Field(description="A question the notes may answer.")]) -> Answered:
         """Answer a question from the notes, with citations; refuses where they do not hold the answer."""
-        from pocketlm.notes.ask import ask
-
         answer = ask(book, question)
         return {
             "text": answer.text, "refused": answer.refused, "confidence": round(answer.confidence, 4),
@@ -157,8 +181,8 @@ def _add_reading(server: Any, book: Notebook, now: Callable[[], datetime]) -> No
             "events": [
                 {
                     **cite(abilities.cited(note, event.start, event.end)),
-                    "first": event.first and event.first.isoformat(),
-                    "last": event.last and event.last.isoformat(),
+                    "first": event.first.isoformat() if event.first else None,
+                    "last": event.last.isoformat() if event.last else None,
                     "grain": event.grain,
                 }
                 for note, event in desk.events(about, when)[:count]
@@ -183,7 +207,7 @@ def _add_resources(server: Any, book: Notebook) -> None:
 def _add_writing(server: Any, book: Notebook, now: Callable[[], datetime]) -> None:
     from mcp.types import ToolAnnotations
 
-    from pocketlm.notes import own
+    from pocketlm.notes import abilities, own
 
     @_adder(server, ToolAnnotations(read_only_hint=False, destructive_hint=False, open_world_hint=False))
     async def create_note(
@@ -193,9 +217,7 @@ def _add_writing(server: Any, book: Notebook, now: Callable[[], datetime]) -> No
     ) -> Cited:
         """Write a new note into the notes file. Nothing that is there is changed."""
         made = own.create_note(book, text, title, tags, now())
-        from pocketlm.notes.abilities import cited
-
-        return cite(cited(made, 0, len(made.content)))
+        return cite(abilities.cited(made, 0, len(made.content)))
 
 
 def _adder(server: Any, hints: Any) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
@@ -233,5 +255,5 @@ def cite(citation: Citation) -> Cited:
     }  # fmt: skip
 
 
-def _citation(hit: Any) -> Citation:
+def _citation(hit: Hit) -> Citation:
     return Citation(hit.span, hit.note, hit.text)
