@@ -21,7 +21,6 @@ from pocketlm.cli import (
     export,
     init,
     notes,
-    notes_chat,
     plan,
     run,
     shrink,
@@ -57,9 +56,6 @@ app.command("export")(export.export)
 app.command("run")(run.run)
 app.add_typer(adapters.app, name="adapters")
 app.add_typer(notes.app, name="notes")
-notes.app.command("chat")(notes_chat.chat)
-notes.app.command("reminders")(notes_chat.reminders)
-notes.app.command("mcp")(notes_chat.mcp)
 
 
 def main() -> None:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from pocketlm.cli.common import Json, be_quiet, output, task_for
-from pocketlm.cli.notes import DB, Db, Password
+from pocketlm.cli.notes_common import DB, Db, Password
 
 if TYPE_CHECKING:
     from pocketlm.notes.assistant import Assistant
