@@ -18,13 +18,15 @@ from pocketlm.notes.own import create_note
 from pocketlm.notes.reminders import Reminder, add_reminder, reminders
 from pocketlm.notes.search import Filters, Hit, search
 from pocketlm.notes.summaries import summarize, summarize_topic
-from pocketlm.notes.timeline import Event, events, within
+from pocketlm.notes.timeline import Event, events
 from pocketlm.tasks.call import Call
 
 Tell = Callable[[str], None]
 
 HITS = 5  # notes that a search shows
 READ = 20  # notes about a topic that are read for facts, events and moods
+NEWEST = 500  # notes at most that are read for them where no topic is given: a second or ten
+TOLD_WITHIN = timedelta(days=31)  # of an event, before or after it
 LISTED = 20  # facts or events that are told
 QUOTED = 160  # characters of a note that are shown in a list
 MORNING = 9  # o'clock, of a reminder that names a day only
@@ -126,12 +128,12 @@ class Abilities:
         """What happened, in order; of a topic or a period."""
         found = self.events(about, when)
         if not found:
-            return Told(f"No dated events{_of(about, when)} in your notes.")
+            return Told(f"No dated events{_of(about, when)} in {self._range(about, when)}.")
         lines = [
             f"{_moment(event.first or event.last, event.grain)}  {quoted(event.what)}" for _, event in found[:LISTED]
         ]
         places = [cited(note, event.start, event.end) for note, event in found[:LISTED]]
-        return Told("\n".join([*lines, *_more(found)]), tuple(places), _ids(places))
+        return Told("\n".join([*lines, *_more(found), *self._limit(about, when)]), tuple(places), _ids(places))
 
     def find_facts(self, kind: str, about: str = "", when: str = "") -> Told:
         """All facts of one kind, each once, with the note of its first mention."""
@@ -141,10 +143,11 @@ class Abilities:
                 if fact.kind == KINDS[kind] and not (kind == "tasks" and fact.value["done"]):
                     found.setdefault(" ".join(fact.text.split()), cited(note, fact.start, fact.end))
         if not found:
-            return Told(f"No {kind}{_of(about, when)} in your notes.")
+            return Told(f"No {kind}{_of(about, when)} in {self._range(about, when)}.")
         some = dict(list(found.items())[:LISTED])
         lines = [f"- {text} ({citation.note.name})" for text, citation in some.items()]
-        return Told("\n".join([*lines, *_more(found)]), tuple(some.values()), _ids(some.values()))
+        told = [*lines, *_more(found), *self._limit(about, when)]
+        return Told("\n".join(told), tuple(some.values()), _ids(some.values()))
 
     def list_tags(self) -> Told:
         """All tags with their numbers of notes."""
@@ -185,12 +188,11 @@ class Abilities:
 
     def events(self, about: str = "", when: str = "") -> list[tuple[Note, Event]]:
         """Dated events of a topic or a period with the notes that tell them, the earliest first."""
-        notes = {note.id: note for note in self._notes(about, "")}
+        period = self._period(when) if when else None
+        read = self._notes(about, "") if about else self._written(*(_around(period) if period else ("", "")))
+        notes = {note.id: note for note in read}
         found = events((note.id, note.content, note.written) for note in notes.values())
-        if when:
-            period = self._period(when)
-            found = within(found, period.first, period.last)
-        return [(notes[int(event.note)], event) for event in found]
+        return [(notes[int(event.note)], event) for event in found if period is None or _begins_in(event, period)]
 
     # understanding
 
@@ -233,6 +235,15 @@ class Abilities:
                 return moment.replace(second=0, microsecond=0)
         raise InputError(f"I do not understand the time “{when}”. Say it like “tomorrow at 9” or “on 3 June”.")
 
+    def _range(self, about: str, when: str) -> str:
+        return f"the newest {NEWEST} notes" if self._limit(about, when) else "your notes"
+
+    def _limit(self, about: str, when: str) -> list[str]:
+        """Says where only some notes were read."""
+        if about or when or self.book.store.count() <= NEWEST:
+            return []
+        return [f"(from the newest {NEWEST} notes; name a topic or a time for others)"]
+
     def _shown_at(self, at: int) -> Note:
         if at >= len(self.shown):
             raise InputError(f"I have shown {len(self.shown)} notes only")
@@ -246,11 +257,7 @@ class Abilities:
 
     def _days(self, when: str) -> tuple[str, str]:
         """The first and the last day of a period, ISO 8601; empty where it is open."""
-        if not when:
-            return "", ""
-        period = self._period(when)
-        last = period.last and period.last - timedelta(seconds=1)
-        return tuple(f"{moment:%Y-%m-%d}" if moment else "" for moment in (period.first, last))  # type: ignore[return-value]
+        return _days_of(self._period(when)) if when else ("", "")
 
     def _filters(self, when: str, tag: str = "") -> Filters:
         since, until = self._days(when)
@@ -272,11 +279,32 @@ class Abilities:
         if about:
             named = self._named(about)
             return [hit.note for hit in search(self.book, about, READ, self._filters(when))] if named is None else named
-        if not when:
-            return list(self.book.store.notes())
-        since, until = self._days(when)
-        where = "note.date <> '' AND note.date >= ? AND (? = '' OR substr(note.date, 1, 10) <= ?)"
-        return list(self.book.store.notes(where, (since, until, until)))
+        return self._written(*self._days(when))
+
+    def _written(self, since: str, until: str) -> list[Note]:
+        """The newest notes written between two days, the oldest of them first; "" is open."""
+        where = "(? = '' OR note.date >= ?) AND (? = '' OR (note.date <> '' AND substr(note.date, 1, 10) <= ?))"
+        found = self.book.store.notes(
+            where, (since, since, until, until), f"note.date DESC, note.id DESC LIMIT {NEWEST}"
+        )
+        return list(found)[::-1]
+
+
+def _days_of(period: Period, more: timedelta = timedelta(0)) -> tuple[str, str]:
+    first, last = period.first and period.first - more, period.last and period.last - timedelta(seconds=1) + more
+    return f"{first:%Y-%m-%d}" if first else "", f"{last:%Y-%m-%d}" if last else ""
+
+
+def _around(period: Period) -> tuple[str, str]:
+    """The days on which the events of a period are told of, mostly."""
+    return _days_of(period, TOLD_WITHIN)
+
+
+def _begins_in(event: Event, period: Period) -> bool:
+    """What lasts longer than the period, or has no beginning, is none of its events."""
+    if event.first is None or (period.first and event.first < period.first):
+        return False
+    return period.last is None or event.first < period.last
 
 
 def title_of(note: Note) -> str:

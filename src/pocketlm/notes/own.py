@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
-from uuid import uuid4
+from itertools import count
 
 from pocketlm.core.errors import InputError
 from pocketlm.notes.importing import hash_of, parts_of, read_as
@@ -27,8 +27,16 @@ def create_note(
     if not text.strip():
         raise InputError("a note needs a text")
     date = (written or datetime.now()).isoformat(timespec="minutes")
-    draft = Draft(f"{date} {uuid4().hex[:6]}", text, title, date, tags=tuple(tags))
+    source = book.store.source(OWN, OWN)
+    draft = Draft(_free_key(book, source, date.replace("T", " ")), text, title, date, tags=tuple(tags))
     places = parts_of(text)
     vectors = to_bytes(book.embedder.embed([read_as(text, title, *place) for place in places]))
     parts = [(start, stop, vector or None) for (start, stop), vector in zip(places, vectors, strict=True)]
-    return book.store.note(book.store.put(book.store.source(OWN, OWN), draft, hash_of(draft), parts))
+    return book.store.note(book.store.put(source, draft, hash_of(draft), parts))
+
+
+def _free_key(book: Notebook, source: int, key: str) -> str:
+    """The key, or with a number behind it where another note has it."""
+    rows = book.store.db.execute("SELECT key FROM note WHERE source = ?", (source,))
+    taken = {row[0] for row in rows}
+    return next(name for number in count(1) if (name := key if number == 1 else f"{key} ({number})") not in taken)

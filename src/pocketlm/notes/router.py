@@ -88,6 +88,7 @@ PATTERNS: list[tuple[str, str]] = [
         r"(?:create|add|make|start|new)(?: an?)?(?: new)? note (?:called|titled|named) (?P<title>.+?)(?::| saying| that says)"
         r" (?P<text>.+)",
     ),
+    ("create_note", r"(?:save this:|remember that|new note(?: (?P<title>[^:]{1,40}))?:) (?P<text>.+)"),
     (
         "create_note",
         r"(?:(?:make|take|add|create|save|write) an?(?: new)? note|new note|note to self|write down|jot down|note down|note|"
@@ -107,7 +108,7 @@ PATTERNS: list[tuple[str, str]] = [
         r"(?: (?:(?:my |all )?notes|everything|what i (?:wrote|know)))?(?: (?:about|on|of))?(?: (?P<about>.+))?",
     ),
     ("summarize", r"what (?:did i do|was i up to|did i write)"),
-    *((f"find_facts:{kind}", rf"(?:all |(?:show|list|find|give me|what|which|who)\b.*?\b)?(?:{words})\b(?:.*?\b{ABOUT})?") for kind, words in KINDS.items()),
+    *((f"find_facts:{kind}", rf"(?:(?:all|my) |(?:show|list|find|give me|what|which|who)\b.*?\b)?(?:{words})\b(?: are(?: there)?| do i (?:mention|have))?(?:.*?\b{ABOUT})?") for kind, words in KINDS.items()),
     ("find_facts:tasks", r"what (?:do i (?:still )?have to do|is left to do)(?: for (?P<about>.+))?"),
     ("read_note", rf"(?:open|read|show|display)(?: me)? {NOTE}(?: to me| again)?"),
     ("read_note", rf"what does {NOTE} say"),
