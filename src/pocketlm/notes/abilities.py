@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
-from pocketlm.core.errors import InputError
 from pocketlm.notes.ask import Answer, Citation, stream_answer
-from pocketlm.notes.dates import Period, find_dates, period_of
-from pocketlm.notes.facts import facts
+from pocketlm.notes.dates import Period
+from pocketlm.notes.facts import Fact, facts
+from pocketlm.notes.meant import NEWEST, Meant, around, is_pointing, say_moment
 from pocketlm.notes.note import Note, Span
-from pocketlm.notes.notebook import Notebook
 from pocketlm.notes.own import create_note
 from pocketlm.notes.reminders import Reminder, add_reminder, reminders
-from pocketlm.notes.search import Filters, Hit, search
+from pocketlm.notes.search import Hit, search
 from pocketlm.notes.summaries import summarize, summarize_topic
 from pocketlm.notes.timeline import Event, events
 from pocketlm.tasks.call import Call
@@ -24,12 +22,8 @@ from pocketlm.tasks.call import Call
 Tell = Callable[[str], None]
 
 HITS = 5  # notes that a search shows
-READ = 20  # notes about a topic that are read for facts, events and moods
-NEWEST = 500  # notes at most that are read for them where no topic is given: a second or ten
-TOLD_WITHIN = timedelta(days=31)  # of an event, before or after it
 LISTED = 20  # facts or events that are told
 QUOTED = 160  # characters of a note that are shown in a list
-MORNING = 9  # o'clock, of a reminder that names a day only
 KINDS = {
     "tasks": "action",
     "people": "person",
@@ -42,11 +36,7 @@ KINDS = {
     "emails": "email",
     "links": "link",
 }
-ORDINALS = ("first", "second", "third", "fourth", "fifth", "sixth", "seventh", "eighth", "ninth", "tenth")
-PLACE = re.compile(rf"(?:the )?({'|'.join(ORDINALS)}|last)(?: (?:one|note|result|hit))?", re.IGNORECASE)
-POINTER = re.compile(r"it|this|that|(?:this|that) (?:note|one)|the note", re.IGNORECASE)
-ALL_SHOWN = re.compile(r"(?:all )?(?:them|these|those)(?: notes| all)?|all of (?:them|these|those)|both", re.IGNORECASE)
-NUMBER = re.compile(r"(?:note |number )?(#?)(\d+)", re.IGNORECASE)
+SURE = {"tasks": 0.65}  # the least confidence to be listed, otherwise a half: in running text much sounds like a task
 
 
 @dataclass(frozen=True)
@@ -58,16 +48,8 @@ class Told:
     shown: tuple[int, ...] | None = None
 
 
-@dataclass
-class Abilities:
-    """The functions over one notebook, and which notes were shown last.
-
-    Every method raises InputError where a note or a time is not understood.
-    """
-
-    book: Notebook
-    now: Callable[[], datetime] = datetime.now
-    shown: list[int] = field(default_factory=list)
+class Abilities(Meant):
+    """The functions over one notebook. Every method raises InputError where a note or a time is not understood."""
 
     def do(self, call: Call, request: str, tell: Tell | None = None) -> Told:
         """Run a call. A question is asked as it was said; `tell` gets its answer's pieces as they are written."""
@@ -114,11 +96,11 @@ class Abilities:
 
     def summarize(self, about: str = "", when: str = "") -> Told:
         """One or two sentences on a note, a topic or a period; without either on what was shown last."""
-        is_topic = bool(about) and self._named(about) is None
+        is_topic = bool(about) and self.named(about) is None
         if is_topic:
-            made = summarize_topic(self.book, about, filters=self._filters(when))
+            made = summarize_topic(self.book, about, filters=self.filters(when))
         elif about or when or not self.shown:
-            made = summarize(self.book, self._notes(about, when))
+            made = summarize(self.book, self.notes(about, when))
         else:
             made = summarize(self.book, [self.book.store.note(id) for id in self.shown])
         sources = [f"[{number}] {title_of(citation.note)}" for number, citation in enumerate(made.citations, 1)]
@@ -136,18 +118,21 @@ class Abilities:
         return Told("\n".join([*lines, *_more(found), *self._limit(about, when)]), tuple(places), _ids(places))
 
     def find_facts(self, kind: str, about: str = "", when: str = "") -> Told:
-        """All facts of one kind, each once, with the note of its first mention."""
-        found: dict[str, Citation] = {}
-        for note in self._notes(about, when):
+        """All facts of one kind, each once, those said most often first, with the note of the first mention."""
+        found: dict[str, list[Citation]] = {}
+        for note in self.notes(about, when):
             for fact in facts(note.content, note.written):
-                if fact.kind == KINDS[kind] and not (kind == "tasks" and fact.value["done"]):
-                    found.setdefault(" ".join(fact.text.split()), cited(note, fact.start, fact.end))
+                if fact.kind == KINDS[kind] and fact.confidence >= SURE.get(kind, 0.5) and not _is_done(fact):
+                    found.setdefault(" ".join(fact.text.split()), []).append(cited(note, fact.start, fact.end))
         if not found:
             return Told(f"No {kind}{_of(about, when)} in {self._range(about, when)}.")
-        some = dict(list(found.items())[:LISTED])
-        lines = [f"- {text} ({citation.note.name})" for text, citation in some.items()]
-        told = [*lines, *_more(found), *self._limit(about, when)]
-        return Told("\n".join(told), tuple(some.values()), _ids(some.values()))
+        ranked = sorted(found.items(), key=lambda item: -len(item[1]))
+        lines = [
+            f"- {text} ({places[0].note.name}{f', {len(places)} times' if len(places) > 1 else ''})"
+            for text, places in ranked[:LISTED]
+        ]
+        firsts = tuple(places[0] for _, places in ranked[:LISTED])
+        return Told("\n".join([*lines, *_more(ranked), *self._limit(about, when)]), firsts, _ids(firsts))
 
     def list_tags(self) -> Told:
         """All tags with their numbers of notes."""
@@ -175,8 +160,7 @@ class Abilities:
 
     def set_reminder(self, text: str, when: str) -> Told:
         """A reminder; of a note where the text points to one."""
-        is_pointer = bool(POINTER.fullmatch(text) or PLACE.fullmatch(text))
-        about = self.note(text) if is_pointer else None
+        about = self.note(text) if is_pointing(text) else None
         made = add_reminder(self.book, about.name if about else text, self.due(when), about.id if about else None)
         return Told(f"I will remind you: {say_reminder(made)}")
 
@@ -184,56 +168,15 @@ class Abilities:
 
     def hits(self, query: str, when: str = "", tag: str = "", count: int = HITS) -> list[Hit]:
         """The best hit of each note that fits best."""
-        return search(self.book, query, count, self._filters(when, tag))
+        return search(self.book, query, count, self.filters(when, tag))
 
     def events(self, about: str = "", when: str = "") -> list[tuple[Note, Event]]:
         """Dated events of a topic or a period with the notes that tell them, the earliest first."""
-        period = self._period(when) if when else None
-        read = self._notes(about, "") if about else self._written(*(_around(period) if period else ("", "")))
+        period = self.period(when) if when else None
+        read = self.notes(about, "") if about else self.written(*(around(period) if period else ("", "")))
         notes = {note.id: note for note in read}
         found = events((note.id, note.content, note.written) for note in notes.values())
         return [(notes[int(event.note)], event) for event in found if period is None or _begins_in(event, period)]
-
-    # understanding
-
-    def note(self, name: str) -> Note:
-        """The note that is meant by a pointer ("it", "the second one"), a place in what was shown, a number or a title.
-
-        Raises:
-            InputError: there is none, or nothing was shown yet.
-        """
-        place = PLACE.fullmatch(name)
-        if place or POINTER.fullmatch(name):
-            if not self.shown:
-                raise InputError(f'I have shown no notes yet that "{name}" could mean; search for some first')
-            word = place[1].lower() if place else ORDINALS[0]
-            at = len(self.shown) - 1 if word == "last" else ORDINALS.index(word)
-            return self._shown_at(at)
-        number = NUMBER.fullmatch(name)
-        if number and not number[1] and 0 < int(number[2]) <= len(self.shown):
-            return self._shown_at(int(number[2]) - 1)
-        return self.book.store.find(number[2] if number else name)
-
-    def due(self, when: str) -> datetime:
-        """The moment a reminder is due.
-
-        Raises:
-            InputError: the words name none, one that has passed, or several.
-        """
-        now = self.now()
-        for words in (when, f"in {when}", f"at {when}"):
-            for one in find_dates(words, now, "future"):
-                if one.rrule:
-                    raise InputError("A reminder comes once. Name its first day, such as “on Friday”.")
-                moment = one.first or (now + timedelta(seconds=one.seconds) if one.seconds else None)
-                if moment is None:
-                    continue
-                if moment.time() == datetime.min.time() and one.grain not in ("hour", "minute", "second"):
-                    moment = moment.replace(hour=MORNING)
-                if moment <= now:
-                    raise InputError(f"{say_moment(moment)} has passed. When shall I remind you?")
-                return moment.replace(second=0, microsecond=0)
-        raise InputError(f"I do not understand the time “{when}”. Say it like “tomorrow at 9” or “on 3 June”.")
 
     def _range(self, about: str, when: str) -> str:
         return f"the newest {NEWEST} notes" if self._limit(about, when) else "your notes"
@@ -243,61 +186,6 @@ class Abilities:
         if about or when or self.book.store.count() <= NEWEST:
             return []
         return [f"(from the newest {NEWEST} notes; name a topic or a time for others)"]
-
-    def _shown_at(self, at: int) -> Note:
-        if at >= len(self.shown):
-            raise InputError(f"I have shown {len(self.shown)} notes only")
-        return self.book.store.note(self.shown[at])
-
-    def _period(self, when: str) -> Period:
-        for words in (when, f"in {when}", f"this {when}"):
-            if period := period_of(words, self.now()):
-                return period
-        raise InputError(f"I do not understand the time “{when}”. Say it like “in May 1665” or “last week”.")
-
-    def _days(self, when: str) -> tuple[str, str]:
-        """The first and the last day of a period, ISO 8601; empty where it is open."""
-        return _days_of(self._period(when)) if when else ("", "")
-
-    def _filters(self, when: str, tag: str = "") -> Filters:
-        since, until = self._days(when)
-        return Filters(since, until, (tag.removeprefix("#"),) if tag else ())
-
-    def _named(self, about: str) -> list[Note] | None:
-        """The notes that words name by pointing, a number or a title; None where they are a topic."""
-        if ALL_SHOWN.fullmatch(about):
-            return [self._shown_at(at) for at in range(max(1, len(self.shown)))]
-        try:
-            return [self.note(about)]
-        except InputError:
-            if POINTER.fullmatch(about) or PLACE.fullmatch(about):
-                raise
-            return None
-
-    def _notes(self, about: str, when: str) -> list[Note]:
-        """The notes that a pointer, a title, a topic or a period means; all where none is given."""
-        if about:
-            named = self._named(about)
-            return [hit.note for hit in search(self.book, about, READ, self._filters(when))] if named is None else named
-        return self._written(*self._days(when))
-
-    def _written(self, since: str, until: str) -> list[Note]:
-        """The newest notes written between two days, the oldest of them first; "" is open."""
-        where = "(? = '' OR note.date >= ?) AND (? = '' OR (note.date <> '' AND substr(note.date, 1, 10) <= ?))"
-        found = self.book.store.notes(
-            where, (since, since, until, until), f"note.date DESC, note.id DESC LIMIT {NEWEST}"
-        )
-        return list(found)[::-1]
-
-
-def _days_of(period: Period, more: timedelta = timedelta(0)) -> tuple[str, str]:
-    first, last = period.first and period.first - more, period.last and period.last - timedelta(seconds=1) + more
-    return f"{first:%Y-%m-%d}" if first else "", f"{last:%Y-%m-%d}" if last else ""
-
-
-def _around(period: Period) -> tuple[str, str]:
-    """The days on which the events of a period are told of, mostly."""
-    return _days_of(period, TOLD_WITHIN)
 
 
 def _begins_in(event: Event, period: Period) -> bool:
@@ -319,14 +207,13 @@ def quoted(text: str, longest: int = QUOTED) -> str:
     return f"“{plain}”" if len(plain) <= longest else f"“{plain[:longest].rsplit(' ', 1)[0]} …”"
 
 
-def say_moment(moment: datetime) -> str:
-    """A moment in words."""
-    return f"{moment:%A} {moment.day} {moment:%B %Y, %H:%M}"
-
-
 def say_reminder(one: Reminder) -> str:
     """A reminder on one line."""
     return f"{say_moment(one.due)}: {one.text} [{one.id}]"
+
+
+def _is_done(fact: Fact) -> bool:
+    return fact.kind == "action" and bool(fact.value["done"])
 
 
 def _moment(moment: datetime | None, grain: str) -> str:
@@ -341,7 +228,7 @@ def _of(about: str, when: str) -> str:
     return (f" about {about}" if about else "") + (f" ({when})" if when else "")
 
 
-def _more(found: Sequence[Any] | dict[str, Any]) -> list[str]:
+def _more(found: Sequence[Any]) -> list[str]:
     return [f"and {len(found) - LISTED} more"] if len(found) > LISTED else []
 
 

@@ -9,9 +9,10 @@ from datetime import datetime
 from typing import Any
 
 from pocketlm.core.errors import InputError
-from pocketlm.notes.abilities import Abilities, Tell, say_moment
+from pocketlm.notes.abilities import Abilities, Tell
 from pocketlm.notes.ask import Citation
 from pocketlm.notes.dates import period_of
+from pocketlm.notes.meant import say_moment
 from pocketlm.notes.notebook import Notebook
 from pocketlm.notes.router import KINDS, LEAD, TOOLS_FILE, Router, RulesRouter
 from pocketlm.tasks.call import Call
