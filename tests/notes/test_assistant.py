@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import inspect
 import json
+import subprocess
+import sys
 from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
@@ -283,3 +285,13 @@ def _told() -> Any:
     from pocketlm.notes.abilities import Told
 
     return Told("")
+
+
+def test_the_rows_of_the_sample_project_fit_its_functions_and_share_nothing() -> None:
+    checked = subprocess.run(
+        [sys.executable, "check_rows.py"], cwd=TOOLS_FILE.parent, capture_output=True, text=True, check=False
+    )
+    assert checked.returncode == 0, checked.stdout + checked.stderr
+    readme = (TOOLS_FILE.parent / "README.md").read_text(encoding="utf-8")
+    counts = [line.rsplit(None, 3) for line in checked.stdout.splitlines() if line.strip()]
+    assert all(any(line.rsplit(None, 3) == row for line in readme.splitlines()) for row in counts)
