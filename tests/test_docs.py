@@ -27,6 +27,7 @@ def test_commands_of_the_guides_run(
     monkeypatch.chdir(tmp_path)
     _project(tiny_llama)
     _search(Path("mysearch"))
+    _vault(Path("vault"))
     for command in commands:
         monkeypatch.setattr(sys, "argv", shlex.split(command))
         with pytest.raises(SystemExit) as left:
@@ -100,3 +101,16 @@ def _search(folder: Path) -> None:
     texts = [{"text": f"Met {a} at the {b}. The {b} was with {a} in the kitchen."} for a, b in pairs]
     for name, values in (("raw", rows), ("texts", texts)):
         (folder / "data" / name / "rows.jsonl").write_text("".join(json.dumps(value) + "\n" for value in values))
+
+
+def _vault(folder: Path) -> None:
+    """Markdown notes, two of them nearly the same."""
+    folder.mkdir()
+    notes = {
+        "Roof": "---\ndate: 2026-05-04\ntags: [house]\n---\nThe roofer, Mr. Adam Kent, wants 450 euros for the roof. See [[Budget]].\n- [ ] call the roofer by Friday\n",
+        "Roof copy": "---\ndate: 2026-05-05\ntags: [house]\n---\nThe roofer, Mr. Adam Kent, wants 480 euros for the roof. See [[Budget]].\n- [ ] call the roofer by Friday\n",
+        "Budget": "---\ndate: 2026-05-11\ntags: [house, money]\n---\nThe house costs us 900 euros a month. I am worried about the roof.\n",
+        "Garden": "---\ndate: 2026-05-14\ntags: [garden]\n---\nPlanted tulips in the garden yesterday with Anna Lind. A wonderful, happy day!\n",
+    }  # fmt: skip
+    for name, text in notes.items():
+        (folder / f"{name}.md").write_text(text)

@@ -1,7 +1,8 @@
 """PocketLM: your own examples in, a small language model that ships out.
 
 The same verbs as the command line, loaded when first used:
-`open_engine(uri)`, `read_rows(path)`, `prepare(raw, out)`, `train_run(...)`, `evaluate(task, engine, rows)`, `explain(engine, text)`, `export(subject, ...)`.
+`open_engine(uri)`, `read_rows(path)`, `prepare(raw, out)`, `train_run(...)`, `evaluate(task, engine, rows)`, `explain(engine, text)`, `export(subject, ...)`,
+`open_notes(path)`.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ _VERBS = {
     "export": "pocketlm.export.bundle",
     "load_config": "pocketlm.core.config",
     "open_engine": "pocketlm.engines.open",
+    "open_notes": "pocketlm.notes.api",
     "prepare": "pocketlm.data.dataset",
     "prepare_labelled": "pocketlm.data.labelled",
     "read_rows": "pocketlm.data.read",

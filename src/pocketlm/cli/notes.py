@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from pocketlm.cli import notes_facts, notes_import
+from pocketlm.cli import notes_chat, notes_facts, notes_import
 
 app = typer.Typer(help="Search, ask, summarise, tag and date your own notes, offline.", no_args_is_help=True)
 app.command("import")(notes_import.import_)
@@ -15,3 +15,6 @@ app.command("timeline")(notes_facts.timeline)
 app.command("write-tags")(notes_import.write_tags)
 app.command("encrypt")(notes_import.encrypt)
 app.command("decrypt")(notes_import.decrypt)
+app.command("chat")(notes_chat.chat)
+app.command("reminders")(notes_chat.reminders)
+app.command("mcp")(notes_chat.mcp)

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
 
 from pocketlm.core.files import atomic_dir
 from pocketlm.core.machine import cache_dir
@@ -14,12 +18,27 @@ BASE = "starter:minilm-l6"
 FORM = 2  # grows when the export gives other vectors
 
 
+class NoEncoder:
+    """Vectors of no numbers: notes are found by their words alone, and no model is needed."""
+
+    uri = "none"
+
+    def embed(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        """Vectors (texts, 0)."""
+        return np.zeros((len(texts), 0), dtype=np.float32)
+
+    def close(self) -> None:
+        """Nothing is held."""
+
+
 def open_encoder(uri: str = DEFAULT) -> Embedder:
-    """Open `minilm-int8`, which is exported once and kept, or whatever `open_embedder` opens, such as `static`.
+    """Open `minilm-int8`, which is exported once and kept, `none`, or whatever `open_embedder` opens, such as `static`.
 
     Raises:
         InputError: no such encoder. EnvironmentLacks: a package or a download is missing.
     """
+    if uri == NoEncoder.uri:
+        return NoEncoder()
     if uri != DEFAULT:
         return open_embedder(uri)
     embedder = open_embedder(str(_exported()))

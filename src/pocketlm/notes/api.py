@@ -1,0 +1,160 @@
+"""Notes from Python: `pocketlm.open_notes("notes.db")` gives a notebook with the commands of `pocketlm notes` as methods.
+
+Each method is the function of the same name with the notebook given; what it takes and returns is written there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pocketlm.notes.notebook import Notebook
+
+if TYPE_CHECKING:
+    from pocketlm.notes.ask import Answer
+    from pocketlm.notes.assistant import Assistant
+    from pocketlm.notes.facts import Fact
+    from pocketlm.notes.importing import Imported
+    from pocketlm.notes.note import Note
+    from pocketlm.notes.query import Filters
+    from pocketlm.notes.reminders import Reminder
+    from pocketlm.notes.router import Router
+    from pocketlm.notes.search import Hit
+    from pocketlm.notes.summaries import Summary
+    from pocketlm.notes.timeline import Event
+    from pocketlm.notes.writeback import Change
+
+
+def open_notes(path: Path | str = "notes.db", **options: Any) -> Notes:
+    """Open a notes file, or make it where there is none. `options` are those of `notebook.Notebook`.
+
+    Raises:
+        InputError: not a notes file, one of a newer version, or a wrong password.
+    """
+    return Notes(path, **options)
+
+
+class Notes(Notebook):
+    """A notes file with its models and all that can be asked of it. Use it in a `with`, or `close()` it."""
+
+    # notes
+
+    def import_notes(self, path: Path | str) -> Imported:
+        """Bring the notes of a file or folder up to date; see `importing.import_notes`."""
+        from pocketlm.notes.importing import import_notes
+
+        return import_notes(self, path)
+
+    def status(self) -> list[dict[str, Any]]:
+        """Of each source what is indexed, what waits and what failed; see `importing.status`."""
+        from pocketlm.notes.importing import status
+
+        return status(self.store)
+
+    def forget(self, path: Path | str) -> int:
+        """Take a source and its notes out of the notes file; see `importing.forget`."""
+        from pocketlm.notes.importing import forget
+
+        return forget(self.store, path)
+
+    def note(self, name: str | int) -> Note:
+        """A note by its number, key or title; see `Store.find`."""
+        return self.store.find(str(name))
+
+    def create_note(self, text: str, title: str = "", tags: Sequence[str] = ()) -> Note:
+        """Write a new note; see `own.create_note`."""
+        from pocketlm.notes.own import create_note
+
+        return create_note(self, text, title, tags)
+
+    def write_tags(self, vault: Path | str, *, dry_run: bool = False) -> list[Change]:
+        """Write tags that were given here into the user's own files; see `writeback.write_tags`."""
+        from pocketlm.notes.writeback import write_tags
+
+        return write_tags(self.store, Path(vault), dry_run=dry_run)
+
+    # finding
+
+    def search(self, query: str, count: int = 10, filters: Filters | None = None, **options: Any) -> list[Hit]:
+        """The notes that fit best; see `search.search`."""
+        from pocketlm.notes.search import search
+
+        return search(self, query, count, filters, **options)
+
+    def complete(self, prefix: str, count: int = 8) -> list[Hit]:
+        """Notes for what has been typed so far; see `search.complete`."""
+        from pocketlm.notes.search import complete
+
+        return complete(self, prefix, count)
+
+    def ask(self, question: str, **options: Any) -> Answer:
+        """Answer a question with citations, or refuse; see `ask.ask`."""
+        from pocketlm.notes.ask import ask
+
+        return ask(self, question, **options)
+
+    def summarize(
+        self, note: str | int = "", *, topic: str = "", since: str = "", until: str = "", **options: Any
+    ) -> Summary:
+        """A note, a topic, or the notes of a period in a sentence or two; see `summaries.py`."""
+        from pocketlm.notes import summaries
+        from pocketlm.notes.query import Filters
+
+        if note != "":
+            return summaries.summarize(self, [self.note(note)], **options)
+        if topic:
+            return summaries.summarize_topic(self, topic, filters=Filters(since, until), **options)
+        return summaries.summarize_period(self, since, until, **options)
+
+    def facts(self, note: str | int) -> list[Fact]:
+        """The key facts of a note; see `facts.facts`."""
+        from pocketlm.notes.facts import facts
+
+        found = self.note(note)
+        return facts(found.content, found.written)
+
+    def timeline(self, period: str = "", *, same_day: bool = False, least: float = 0.5) -> list[Event]:
+        """What the notes tell of, in the order in which it happened; a period in words. See `timeline.events`.
+
+        Raises:
+            InputError: the words name no period.
+        """
+        from pocketlm.core.errors import InputError
+        from pocketlm.notes.dates import period_of
+        from pocketlm.notes.timeline import events, within
+
+        asked = period_of(period, datetime.now()) if period else None
+        if period and asked is None:
+            raise InputError(f'"{period}" names no period; say it such as "May 1665" or "since last spring"')
+        found = events(
+            ((note.id, note.content, note.written) for note in self.store.notes()), least=least, same_day=same_day
+        )
+        return within(found, asked.first, asked.last) if asked else found
+
+    # talking
+
+    def chat(self, router: Router | None = None, *, now: Callable[[], datetime] = datetime.now) -> Assistant:
+        """An assistant over the notes: `say(request)` gives a reply; see `assistant.Assistant`."""
+        from pocketlm.notes.assistant import Assistant
+
+        return Assistant(self, router, now=now)
+
+    def add_reminder(self, text: str, due: datetime, note: int | None = None) -> Reminder:
+        """Keep a reminder; see `reminders.add_reminder`."""
+        from pocketlm.notes.reminders import add_reminder
+
+        return add_reminder(self, text, due, note)
+
+    def reminders(self, until: datetime | None = None, *, with_done: bool = False) -> list[Reminder]:
+        """Reminders that are not done; see `reminders.reminders`."""
+        from pocketlm.notes.reminders import reminders
+
+        return reminders(self, until, with_done=with_done)
+
+    def mcp(self, *, allow_writing: bool = False) -> Any:
+        """A server for other assistants, `run()` starts it; see `mcp_server.make_server`."""
+        from pocketlm.notes.mcp_server import make_server
+
+        return make_server(self, allow_writing=allow_writing)
