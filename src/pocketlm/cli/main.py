@@ -21,7 +21,6 @@ from pocketlm.cli import (
     export,
     init,
     notes,
-    notes_ask,  # noqa: F401  its commands register themselves with those of notes
     plan,
     run,
     shrink,

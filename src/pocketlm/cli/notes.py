@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import typer
 
-from pocketlm.cli import notes_chat, notes_facts, notes_import
+from pocketlm.cli import notes_ask, notes_chat, notes_facts, notes_import
 
 app = typer.Typer(help="Search, ask, summarise, tag and date your own notes, offline.", no_args_is_help=True)
 app.command("import")(notes_import.import_)
 app.command("status")(notes_import.status)
 app.command("forget")(notes_import.forget)
+app.command("ask")(notes_ask.ask)
+app.command("summarize")(notes_ask.summarize)
 app.command("facts")(notes_facts.facts)
 app.command("timeline")(notes_facts.timeline)
 app.command("write-tags")(notes_import.write_tags)

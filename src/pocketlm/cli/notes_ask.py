@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from pocketlm.cli.common import Json, be_quiet, output
-from pocketlm.cli.notes import DB, Db, Password, app
+from pocketlm.cli.notes_common import DB, Db, Password
 from pocketlm.core.errors import InputError
 
 if TYPE_CHECKING:
@@ -29,7 +29,6 @@ Tag = Annotated[list[str], typer.Option(help="Notes with this tag; repeat for se
 Folder = Annotated[str, typer.Option(help="Notes in this folder or below.")]
 
 
-@app.command()
 def ask(
     question: Annotated[str, typer.Argument(help="A question in whole words.")],
     db: Db = DB,
@@ -60,7 +59,6 @@ def ask(
                 shown += piece
 
 
-@app.command()
 def summarize(
     note: Annotated[str, typer.Argument(help="A note's number, key or title; or choose by period or topic.")] = "",
     db: Db = DB,
