@@ -15,6 +15,7 @@ import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import notes_ask
 import notes_dates
@@ -30,18 +31,23 @@ def large(data: Path, quick: bool) -> dict[str, float]:
         return notes_search.measure_large(data, Path(folder), quick=quick)
 
 
+def figures(found: dict[str, Any]) -> dict[str, float]:
+    """What is a number."""
+    return {name: value for name, value in found.items() if isinstance(value, (int, float))}
+
+
 def dates(data: Path, quick: bool) -> dict[str, float]:
     """Date expressions; the misses are printed by kind."""
     found = notes_dates.measure(data)
     print(json.dumps(found["misses"], indent=1))
-    return {name: value for name, value in found.items() if isinstance(value, (int, float))}
+    return figures(found)
 
 
 PARTS: dict[str, Callable[[Path, bool], dict[str, float]]] = {
     "import": notes_import.measure,
     "large": large,
     "retrieval": lambda data, quick: notes_search.measure_retrieval(data),
-    "ask": lambda data, quick: notes_ask.measure(data),
+    "ask": lambda data, quick: figures(notes_ask.measure(data)),
     "dates": dates,
     "duplicates": lambda data, quick: notes_duplicates.measure(data),
 }

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import typer
 
-from pocketlm.cli import notes_ask, notes_chat, notes_facts, notes_import
+from pocketlm.cli import notes_ask, notes_chat, notes_facts, notes_import, notes_search
 
 app = typer.Typer(help="Search, ask, summarise, tag and date your own notes, offline.", no_args_is_help=True)
 app.command("import")(notes_import.import_)
 app.command("status")(notes_import.status)
 app.command("forget")(notes_import.forget)
+app.command("search")(notes_search.search)
+app.command("complete")(notes_search.complete)
 app.command("ask")(notes_ask.ask)
 app.command("summarize")(notes_ask.summarize)
 app.command("facts")(notes_facts.facts)
 app.command("timeline")(notes_facts.timeline)
+app.command("eval")(notes_search.evaluate)
 app.command("write-tags")(notes_import.write_tags)
 app.command("encrypt")(notes_import.encrypt)
 app.command("decrypt")(notes_import.decrypt)

@@ -34,7 +34,6 @@ RANKING = (
 # of the best sentence, in the order of the weights; "score" is what the ranking gave it
 HOLDING = ("score", "words here", "words in the passage", "meaning here", "pairs in the passage")
 LONG = 45  # words of a sentence that is cut at its semicolons
-NEAR = 4.0  # a neighbour's score may be so much lower than the best sentence's to be cited with it
 FEW = 5  # words of a sentence that is not cited alone
 MOST = 60  # words cited together
 KINDS = (  # what a question asks for
@@ -48,19 +47,22 @@ KINDS = (  # what a question asks for
 class Weights:
     """Learnt numbers: a weight for each feature of `RANKING` and of `HOLDING`, each list with its constant behind.
 
-    `threshold` is the confidence from which an answer counts as held by the notes.
+    `threshold` is the confidence from which an answer counts as held by the notes; a sentence whose score is at most `near`
+    lower than its neighbour's is cited with it.
     """
 
     ranking: tuple[float, ...]
     holding: tuple[float, ...]
     threshold: float
+    near: float
 
 
 # learnt on XQuAD's English passages and questions
 WEIGHTS = Weights(
-    ranking=(2.516, 2.243, 1.004, 9.593, -2.434, -1.497, 1.668, 5.587, -2.782, -1.499, 0.488, -9.799),
-    holding=(0.287, -0.221, 4.879, 5.729, 2.611, -5.584),
-    threshold=0.5925,
+    ranking=(2.567, 2.198, 1.002, 9.377, -2.337, -1.463, 1.667, 5.584, -2.783, -1.502, 0.477, -9.722),
+    holding=(0.3, -0.215, 4.76, 5.625, 2.691, -5.433),
+    threshold=0.5927,
+    near=4.0,
 )
 
 
@@ -173,14 +175,14 @@ def holding(features: Numbers, score: Numbers) -> Numbers:
     return np.column_stack([score, *(features[:, RANKING.index(name)] for name in HOLDING[1:])])
 
 
-def cited(page: Page, score: Numbers) -> Place:
+def cited(page: Page, score: Numbers, near: float) -> Place:
     """Characters of the passage that are cited: the best sentence, and neighbours that may hold the answer as well."""
     first = last = int(score.argmax())
     count = [len(text.split()) for text in page.texts]
     for _ in range(2):
         beside = [at for at in (first - 1, last + 1) if 0 <= at < len(count)]
-        near = [at for at in beside if score[at] >= score.max() - NEAR or sum(count[first : last + 1]) <= FEW]
-        best = max(near, key=lambda at: score[at], default=None)
+        some = [at for at in beside if score[at] >= score.max() - near or sum(count[first : last + 1]) <= FEW]
+        best = max(some, key=lambda at: score[at], default=None)
         if best is None or sum(count[first : last + 1]) + count[best] > MOST:
             break
         first, last = min(first, best), max(last, best)
@@ -198,7 +200,7 @@ def _best(page: Page, features: Numbers, weights: Weights) -> Reading:
     best = int(score.argmax())
     row = holding(features[best : best + 1], score[best : best + 1])
     chance = 1 / (1 + math.exp(-float(scores(row, weights.holding)[0])))
-    start, stop = cited(page, score)
+    start, stop = cited(page, score, weights.near)
     base = page.passage.span
     span = Span(base.note, base.start + start, base.start + stop)
     return Reading(span, page.passage.text[start:stop], float(score[best]), chance)

@@ -5,17 +5,18 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
-from datetime import datetime
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
 from typing import Any
 
 import numpy as np
 
 from pocketlm.core.errors import InputError
 from pocketlm.notes import words as by_words
+from pocketlm.notes.dates import period_of
 from pocketlm.notes.nearest import Ints, cosines, signs_of
 from pocketlm.notes.note import Note, Span
-from pocketlm.notes.notebook import ENCODER_SETTING, Notebook
+from pocketlm.notes.notebook import ENCODER_SETTING, NO_ENCODER, Notebook
 from pocketlm.notes.passages import Place
 from pocketlm.notes.query import Filters, Query, day_span, parse
 
@@ -24,7 +25,8 @@ __all__ = ["Filters", "Hit", "Scored", "Why", "complete", "score", "search"]
 WAYS = ("hybrid", "words", "meaning")
 WEIGHT = 0.5  # of meaning, beside words
 CANDIDATES = 400  # passages whose vectors are compared exactly
-FEW = 20_000  # passages that are searched one by one where filters leave so few
+SURE = 0.4  # confidence from which an expression is taken for a time: "may" and bare numbers are below
+SECOND = timedelta(seconds=1)
 
 
 @dataclass(frozen=True)
@@ -96,9 +98,13 @@ def search(
     if by not in WAYS:
         raise InputError(f'no search by "{by}"; there are {", ".join(WAYS)}')
     with _reading(book.store.db):
-        asked = parse(query, filters)
-        found = _scored(book, asked, by)
-        return _hits(book, asked, found, count, each)
+        asked, period = _in_period(book, parse(query, filters), today or datetime.now())
+        hits = _hits(book, asked, _scored(book, asked, by), count, each)
+    return (
+        [replace(hit, why=(*hit.why, Why("date", f"written {hit.note.date}, {period}"))) for hit in hits]
+        if period
+        else hits
+    )
 
 
 def score(book: Notebook, question: str, count: int = 50, filters: Filters | None = None) -> list[Scored]:
@@ -109,16 +115,46 @@ def score(book: Notebook, question: str, count: int = 50, filters: Filters | Non
 
 def complete(book: Notebook, prefix: str, count: int = 8) -> list[Hit]:
     """Notes for what has been typed so far, the last word unfinished; by words only, in milliseconds."""
-    return search(book, prefix, count, by="words")
+    with _reading(book.store.db):
+        asked = parse(prefix)
+        found = by_words.begun(book.store.db, asked, prefix)
+        allowed = _passages(book.store.db, _allowed(book, asked))
+        ranked = [
+            Scored(passage, score, None, score) for passage, score in by_words.scored(book.store.db, found, allowed)
+        ]
+        return _hits(book, asked, ranked, count, 1)
+
+
+def _in_period(book: Notebook, asked: Query, today: datetime) -> tuple[Query, str]:
+    """A search for a time ("the plague in summer 1665") among the notes of that time; as it is where there are none.
+
+    Returns:
+        The search, and the words that name the time, "" where none does.
+    """
+    if asked.filters.since or asked.filters.until:
+        return asked, ""
+    period = period_of(asked.text, today)
+    if period is None or period.confidence < SURE:
+        return asked, ""
+    since, until = (
+        moment.isoformat() if moment else "" for moment in (period.first, period.last and period.last - SECOND)
+    )
+    rest = " ".join((asked.text[: period.start] + asked.text[period.end :]).split())
+    narrowed = parse(rest, replace(asked.filters, since=since, until=until))
+    narrowed = replace(narrowed, phrases=asked.phrases, without=asked.without)
+    allowed = _allowed(book, narrowed)
+    return (narrowed, period.text) if allowed is not None and len(allowed) else (asked, "")
 
 
 def _scored(book: Notebook, asked: Query, by: str) -> list[Scored]:
     notes = _allowed(book, asked)
     db = book.store.db
     only = _passages(db, notes)
+    if not asked.text and only is not None:  # a time or a tag alone: what it holds, in order
+        return [Scored(passage, 0.0, None, 0.0) for passage in only]
     found = dict(by_words.scored(db, by_words.expression_of(db, asked), only)) if by != "meaning" else {}
     cosine: dict[int, float] = {}
-    if by != "words" and asked.text:
+    if by != "words" and asked.text and book.store.setting(ENCODER_SETTING) != NO_ENCODER:
         question = _vector(book, asked.text)
         near = signs_of(book).nearest(question, CANDIDATES, notes)
         cosine = cosines(db, list({*near, *found}), question)
@@ -194,7 +230,7 @@ def _short(moment: datetime) -> str:
 def _passages(db: Any, notes: Ints | None) -> list[int] | None:
     if notes is None:
         return None
-    sql = "SELECT id FROM passage WHERE note IN (SELECT value FROM json_each(?))"
+    sql = "SELECT id FROM passage WHERE note IN (SELECT value FROM json_each(?)) ORDER BY note, start"
     return [row[0] for row in db.execute(sql, (by_words.json_list(notes.tolist()),))]
 
 

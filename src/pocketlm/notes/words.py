@@ -78,6 +78,15 @@ def expression_of(db: Any, query: Query, most: int = MOST) -> str:
     return f"({expression}) NOT {any_of(query.without)}" if query.without else expression
 
 
+def begun(db: Any, query: Query, typed: str) -> str:
+    """The expression for what is being typed: all of its words, the last one perhaps unfinished."""
+    if not query.words or not typed[-1:].isalnum():
+        return expression_of(db, query)
+    last = typed.split()[-1].casefold().strip("\"'-#")
+    whole = [quoted(word) for word in query.words if word != last]
+    return " AND ".join([*whole, *map(quoted, query.phrases), f"{quoted(last)} *"])
+
+
 def scored(db: Any, expression: str, only: Sequence[int] | None = None, most: int = MOST) -> list[tuple[int, float]]:
     """(passage, BM25) of the passages that an expression finds, the best first; of more than `most` the newest.
 
