@@ -180,7 +180,7 @@ def _load(path: Path, db: Any) -> Signs | None:
         with np.load(path, allow_pickle=False) as kept:
             version, width = kept["told"].tolist()
             known = Signs(version, str(kept["encoder"]), width, kept["ids"], kept["notes"], kept["bits"], kept["blank"])
-    except (OSError, ValueError, KeyError, zipfile.BadZipFile):
+    except (OSError, EOFError, ValueError, KeyError, zipfile.BadZipFile):
         return None
     return known if _fits(known, db) else None
 

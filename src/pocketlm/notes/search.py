@@ -24,7 +24,7 @@ __all__ = ["Filters", "Hit", "Scored", "Why", "complete", "score", "search"]
 
 WAYS = ("hybrid", "words", "meaning")
 WEIGHT = 0.5  # of meaning, beside words
-CANDIDATES = 400  # passages whose vectors are compared exactly
+CANDIDATES = 300  # passages by words, and as many by the signs of their vectors, that are compared exactly
 SURE = 0.4  # confidence from which an expression is taken for a time: "may" and bare numbers are below
 SECOND = timedelta(seconds=1)
 
@@ -152,7 +152,9 @@ def _scored(book: Notebook, asked: Query, by: str) -> list[Scored]:
     only = _passages(db, notes)
     if not asked.text and only is not None:  # a time or a tag alone: what it holds, in order
         return [Scored(passage, 0.0, None, 0.0) for passage in only]
-    found = dict(by_words.scored(db, by_words.expression_of(db, asked), only)) if by != "meaning" else {}
+    # what has neither the best words nor the nearest meaning does not come first by both
+    best = by_words.scored(db, by_words.expression_of(db, asked), only)[:CANDIDATES] if by != "meaning" else []
+    found = dict(best)
     cosine: dict[int, float] = {}
     if by != "words" and asked.text and book.store.setting(ENCODER_SETTING) != NO_ENCODER:
         question = _vector(book, asked.text)
