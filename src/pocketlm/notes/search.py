@@ -25,6 +25,18 @@ __all__ = ["Filters", "Hit", "Scored", "Why", "complete", "score", "search"]
 WAYS = ("hybrid", "words", "meaning")
 WEIGHT = 0.5  # of meaning, beside words
 CANDIDATES = 300  # passages by words, and as many by the signs of their vectors, that are compared exactly
+NEWEST = 400  # passages among which the best are shown while one types
+GRAINS = (
+    "day",
+    "weekend",
+    "week",
+    "month",
+    "season",
+    "quarter",
+    "year",
+    "decade",
+    "century",
+)  # of times that are asked for
 SURE = 0.4  # confidence from which an expression is taken for a time: "may" and bare numbers are below
 SECOND = timedelta(seconds=1)
 
@@ -115,14 +127,16 @@ def score(book: Notebook, question: str, count: int = 50, filters: Filters | Non
 
 def complete(book: Notebook, prefix: str, count: int = 8) -> list[Hit]:
     """Notes for what has been typed so far, the last word unfinished; by words only, in milliseconds."""
-    with _reading(book.store.db):
+    db = book.store.db
+    with _reading(db):
         asked = parse(prefix)
-        found = by_words.begun(book.store.db, asked, prefix)
-        allowed = _passages(book.store.db, _allowed(book, asked))
-        ranked = [
-            Scored(passage, score, None, score) for passage, score in by_words.scored(book.store.db, found, allowed)
-        ]
-        return _hits(book, asked, ranked, count, 1)
+        if expression := by_words.begun(asked, prefix):
+            allowed = _passages(db, _allowed(book, asked))
+            many = by_words.held(db, expression, NEWEST) == NEWEST
+            found = by_words.scored(db, expression, allowed, NEWEST, common=many)
+        else:
+            found = [(passage, 0.0) for passage in by_words.titled(db, prefix.strip(), count)] if prefix.strip() else []
+        return _hits(book, asked, [Scored(passage, score, None, score) for passage, score in found], count, 1)
 
 
 def _in_period(book: Notebook, asked: Query, today: datetime) -> tuple[Query, str]:
@@ -134,11 +148,14 @@ def _in_period(book: Notebook, asked: Query, today: datetime) -> tuple[Query, st
     if asked.filters.since or asked.filters.until:
         return asked, ""
     period = period_of(asked.text, today)
-    if period is None or period.confidence < SURE:
+    if period is None or period.confidence < SURE or period.grain not in GRAINS:
         return asked, ""
     since, until = (
         moment.isoformat() if moment else "" for moment in (period.first, period.last and period.last - SECOND)
     )
+    within = "SELECT 1 FROM note WHERE date >= ? AND date <= ? AND date <> '' AND merged IS NULL LIMIT 1"
+    if not book.store.db.execute(within, (since, until or "9")).fetchone():
+        return asked, ""
     rest = " ".join((asked.text[: period.start] + asked.text[period.end :]).split())
     narrowed = parse(rest, replace(asked.filters, since=since, until=until))
     narrowed = replace(narrowed, phrases=asked.phrases, without=asked.without)
@@ -153,8 +170,8 @@ def _scored(book: Notebook, asked: Query, by: str) -> list[Scored]:
     if not asked.text and only is not None:  # a time or a tag alone: what it holds, in order
         return [Scored(passage, 0.0, None, 0.0) for passage in only]
     # what has neither the best words nor the nearest meaning does not come first by both
-    best = by_words.scored(db, by_words.expression_of(db, asked), only)[:CANDIDATES] if by != "meaning" else []
-    found = dict(best)
+    expression, common = by_words.expression_of(db, asked) if by != "meaning" else ("", False)
+    found = dict(by_words.scored(db, expression, only, common=common)[:CANDIDATES])
     cosine: dict[int, float] = {}
     if by != "words" and asked.text and book.store.setting(ENCODER_SETTING) != NO_ENCODER:
         question = _vector(book, asked.text)

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import itertools
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from pocketlm.notes.passages import Place
-from pocketlm.notes.query import Query
+from pocketlm.notes.query import STOP, Query
 
 TITLE_WEIGHT = 1.5  # of a word in a title, beside one in the text
-MOST = 4000  # passages that are scored: a few microseconds each
-COMMON = 50_000  # passages up to which a word is counted
+MOST = 2000  # passages that are scored: a few microseconds each
+COMMON = 10_000  # passages up to which a word is counted; BM25 would read the whole list of one that is in more
+SHORTEST = 3  # letters of an unfinished word that is looked up
+STARTS = {word[:SHORTEST] for word in STOP}
 MARKS = "\ue000", "\ue001"  # around found words; from Unicode's private part
 
 
@@ -53,54 +56,72 @@ def terms_of(db: Any, query: Query) -> list[Term]:
     return sorted((term for term in terms if term.held), key=lambda term: term.held)
 
 
-def expression_of(db: Any, query: Query, most: int = MOST) -> str:
-    """The expression for FTS5 that finds the passages worth scoring, about `most` at the most; empty where none is.
+def expression_of(db: Any, query: Query, most: int = MOST) -> tuple[str, bool]:
+    """The expression for FTS5 that finds the passages worth scoring, about `most` at the most, empty where none is; and
+    whether all of its words are common.
 
     Where all passages with any of the words are too many, only those with a rare word are taken, and of common words alone
-    those that have them all: common words still count for the score, and what they miss is left to meaning.
+    those that have them all: less common words still count for the score, and what they miss is left to meaning.
     """
     terms = terms_of(db, query)
     words = [term.text for term in terms]
+    common = False
     if query.phrases:
         wanted = every(query.phrases)
         expression = f"{wanted} AND ({wanted} OR {any_of(words)})" if words else wanted
     elif not terms:
-        return ""
+        return "", False
     else:
         sums = list(itertools.accumulate(term.held for term in terms))
         rare = words[: sum(total <= most for total in sums)]
-        if len(rare) == len(words):
-            expression = any_of(words)
-        elif rare:
-            expression = f"{any_of(rare)} AND {any_of(words)}"
+        telling = [term.text for term in terms if term.held < COMMON]
+        if rare:
+            expression = f"{any_of(rare)} AND {any_of(telling)}" if len(telling) > len(rare) else any_of(rare)
         else:
+            common = not telling
             expression = every(words) if held(db, every(words), 1) else quoted(words[0])
-    return f"({expression}) NOT {any_of(query.without)}" if query.without else expression
+    return (f"({expression}) NOT {any_of(query.without)}" if query.without else expression), common
 
 
-def begun(db: Any, query: Query, typed: str) -> str:
-    """The expression for what is being typed: all of its words, the last one perhaps unfinished."""
-    if not query.words or not typed[-1:].isalnum():
-        return expression_of(db, query)
-    last = typed.split()[-1].casefold().strip("\"'-#")
-    whole = [quoted(word) for word in query.words if word != last]
-    return " AND ".join([*whole, *map(quoted, query.phrases), f"{quoted(last)} *"])
+def begun(query: Query, typed: str) -> str:
+    """The expression for what is being typed: all of its words, the last one perhaps unfinished; empty where that is too little.
+
+    Without an index of beginnings, which would take a fifth of the file, the beginnings of common words are slow to look up.
+    """
+    last = re.split(r"[^\w'’]+", typed.casefold())[-1]
+    words = [word for word in query.words if word != last and word not in STOP]
+    too_little = len(last) < SHORTEST or last in STOP or (len(last) == SHORTEST and last in STARTS)
+    beginning = [] if too_little else [f"{quoted(last)} *"]
+    return " AND ".join([*map(quoted, [*words, *query.phrases]), *beginning])
 
 
-def scored(db: Any, expression: str, only: Sequence[int] | None = None, most: int = MOST) -> list[tuple[int, float]]:
+def titled(db: Any, beginning: str, most: int) -> list[int]:
+    """The first passages of notes of which a word of the title begins so, the newest first."""
+    like = beginning.replace("%", "").replace("_", "")
+    rows = db.execute(
+        "SELECT min(passage.id) FROM note JOIN passage ON passage.note = note.id WHERE note.merged IS NULL"
+        " AND (note.title LIKE ? OR note.title LIKE ?) GROUP BY note.id ORDER BY note.id DESC LIMIT ?",
+        (f"{like}%", f"% {like}%", most),
+    )
+    return [row[0] for row in rows]
+
+
+def scored(
+    db: Any, expression: str, only: Sequence[int] | None = None, most: int = MOST, *, common: bool = False
+) -> list[tuple[int, float]]:
     """(passage, BM25) of the passages that an expression finds, the best first; of more than `most` the newest.
 
     Args:
         only: passages among which is searched.
+        common: all of its words are common ones, which tell nothing apart: nothing is scored, all get 0.
     """
     if not expression:
         return []
     within = "" if only is None else " AND +rowid IN (SELECT value FROM json_each(?))"
     values = [expression] if only is None else [expression, json_list(only)]
-    rows = db.execute(
-        f"SELECT rowid, -bm25(words, {TITLE_WEIGHT}, 1.0) FROM words WHERE words MATCH ?{within} ORDER BY rowid DESC LIMIT ?",
-        (*values, most),
-    )
+    ranked = 0.0 if common else f"-bm25(words, {TITLE_WEIGHT}, 1.0)"
+    sql = f"SELECT rowid, {ranked} FROM words WHERE words MATCH ?{within} ORDER BY rowid DESC LIMIT ?"
+    rows = db.execute(sql, (*values, most))
     return sorted(rows.fetchall(), key=lambda row: (-row[1], row[0]))
 
 
