@@ -33,6 +33,7 @@ CREATE TABLE note(
 CREATE INDEX note_date ON note(date);
 CREATE INDEX note_hash ON note(hash);
 CREATE INDEX note_merged ON note(merged);
+CREATE INDEX note_title ON note(title COLLATE NOCASE);
 
 CREATE TABLE tag(
     note INTEGER NOT NULL REFERENCES note(id) ON DELETE CASCADE,
