@@ -68,3 +68,13 @@ def holm(p_values: Sequence[float]) -> list[float]:
         most = max(most, min(1.0, (len(p_values) - place) * p_values[i]))
         found[i] = most
     return found
+
+
+def interval_of_share(hits: int, rows: int) -> tuple[float, float]:
+    """The 95 % interval of a share, which few rows do not mislead (Wilson 1927, doi:10.1080/01621459.1927.10502953)."""
+    if not rows:
+        return 0.0, 1.0
+    z, share = 1.96, hits / rows
+    middle = (share + z * z / (2 * rows)) / (1 + z * z / rows)
+    half = z * float(np.sqrt(share * (1 - share) / rows + z * z / (4 * rows * rows))) / (1 + z * z / rows)
+    return max(0.0, middle - half), min(1.0, middle + half)

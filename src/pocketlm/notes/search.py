@@ -111,7 +111,9 @@ def search(
         raise InputError(f'no search by "{by}"; there are {", ".join(WAYS)}')
     with _reading(book.store.db):
         asked, period = _in_period(book, parse(query, filters), today or datetime.now())
-        hits = _hits(book, asked, _scored(book, asked, by), count, each)
+        wrong = refused(book).get(" ".join(query.casefold().split()), set())
+        hits = _hits(book, asked, _scored(book, asked, by), count + len(wrong), each)
+        hits = sorted(hits, key=lambda hit: hit.note.id in wrong)[:count]  # what was marked as wrong comes last
     return (
         [replace(hit, why=(*hit.why, Why("date", f"written {hit.note.date}, {period}"))) for hit in hits]
         if period
@@ -150,9 +152,8 @@ def _in_period(book: Notebook, asked: Query, today: datetime) -> tuple[Query, st
     period = period_of(asked.text, today)
     if period is None or period.confidence < SURE or period.grain not in GRAINS:
         return asked, ""
-    since, until = (
-        moment.isoformat() if moment else "" for moment in (period.first, period.last and period.last - SECOND)
-    )
+    ends = (period.first, period.last and period.last - SECOND)
+    since, until = (_short(moment) if moment else "" for moment in ends)
     within = "SELECT 1 FROM note WHERE date >= ? AND date <= ? AND date <> '' AND merged IS NULL LIMIT 1"
     if not book.store.db.execute(within, (since, until or "9")).fetchone():
         return asked, ""
@@ -177,7 +178,7 @@ def _scored(book: Notebook, asked: Query, by: str) -> list[Scored]:
         question = _vector(book, asked.text)
         near = signs_of(book).nearest(question, CANDIDATES, notes)
         cosine = cosines(db, list({*near, *found}), question)
-    weight = {"words": 0.0, "meaning": 1.0}.get(by, _weight(book))
+    weight = {"words": 0.0, "meaning": 1.0}.get(by, fusion_weight(book))
     return _fused(found, cosine, weight)
 
 
@@ -191,11 +192,22 @@ def _fused(words: dict[int, float], cosine: dict[int, float], weight: float) -> 
     return sorted(found, key=lambda one: (-one.score, one.passage))
 
 
-def _weight(book: Notebook) -> float:
+def fusion_weight(book: Notebook) -> float:
+    """The share of meaning beside words: what was learnt from the user, otherwise half."""
     row = book.store.db.execute(
         "SELECT value FROM learnt WHERE name = 'fusion' AND used ORDER BY id DESC LIMIT 1"
     ).fetchone()
     return float(json.loads(row[0])["weight"]) if row else WEIGHT
+
+
+def refused(book: Notebook) -> dict[str, set[int]]:
+    """Search, in small letters -> the notes that the user marked as wrong for it and not as right since."""
+    found: dict[str, set[int]] = {}
+    for _, _, note, told in book.store.corrections("thumb"):
+        notes = found.setdefault(" ".join(str(told.get("query", "")).casefold().split()), set())
+        if note is not None:
+            (notes.discard if told.get("up") else notes.add)(note)
+    return found
 
 
 def _vector(book: Notebook, text: str) -> Any:

@@ -98,7 +98,9 @@ def begun(query: Query, typed: str) -> str:
 def titled(db: Any, beginning: str, most: int) -> list[int]:
     """The first passages of notes of which a word of the title begins so, by title."""
     like = beginning.replace("%", "").replace("_", "")
-    titles = "SELECT id FROM note WHERE title <> '' AND (title LIKE ? OR title LIKE ?) ORDER BY title COLLATE NOCASE LIMIT ?"
+    titles = (
+        "SELECT id FROM note WHERE title <> '' AND (title LIKE ? OR title LIKE ?) ORDER BY title COLLATE NOCASE LIMIT ?"
+    )
     notes = [row[0] for row in db.execute(titles, (f"{like}%", f"% {like}%", most))]
     rows = db.execute(
         "SELECT min(passage.id) FROM passage JOIN note ON note.id = passage.note WHERE note.merged IS NULL"
