@@ -168,7 +168,7 @@ class Abilities(Meant):
 
     def hits(self, query: str, when: str = "", tag: str = "", count: int = HITS) -> list[Hit]:
         """The best hit of each note that fits best."""
-        return search(self.book, query, count, self.filters(when, tag))
+        return search(self.book, query, count, self.filters(when, tag), today=self.now())
 
     def events(self, about: str = "", when: str = "") -> list[tuple[Note, Event]]:
         """Dated events of a topic or a period with the notes that tell them, the earliest first."""
