@@ -255,7 +255,11 @@ def _temperature(values: Numbers, right: Numbers, signal: str) -> Calibration:
 
 
 def _isotonic(values: Numbers, right: Numbers, signal: str) -> Calibration:
-    """The rising curve nearest to the rows, by pooling neighbours that fall (Barlow et al. 1972; Zadrozny and Elkan 2002)."""
+    return Calibration(signal, "isotonic", knots=rising(values, right))
+
+
+def rising(values: Numbers, right: Numbers) -> list[tuple[float, float]]:
+    """The rising curve nearest to the rows as points (value, chance of being right), by pooling neighbours that fall (Barlow et al. 1972; Zadrozny and Elkan 2002)."""
     levels, place = np.unique(values, return_inverse=True)
     rows = np.bincount(place).astype(np.float64)
     pools: list[list[float]] = []  # sum of values, sum of rights, rows
@@ -265,7 +269,7 @@ def _isotonic(values: Numbers, right: Numbers, signal: str) -> Calibration:
             last = pools.pop()
             pools[-1] = [a + b for a, b in zip(pools[-1], last, strict=True)]
     # one row more, half right: a pool of few rows must not promise certainty (Laplace)
-    return Calibration(signal, "isotonic", knots=[(v / n, min(SURE, (hits + 0.5) / (n + 1))) for v, hits, n in pools])
+    return [(v / n, min(SURE, (hits + 0.5) / (n + 1))) for v, hits, n in pools]
 
 
 METHODS: dict[str, Callable[[Numbers, Numbers, str], Calibration]] = {

@@ -11,17 +11,21 @@ from pocketlm.notes.ask import Answer, Citation, stream_answer
 from pocketlm.notes.dates import Period
 from pocketlm.notes.facts import Fact, facts
 from pocketlm.notes.meant import NEWEST, Meant, around, is_pointing, say_moment
+from pocketlm.notes.mood import changes, mood
 from pocketlm.notes.note import Note, Span
 from pocketlm.notes.own import create_note
+from pocketlm.notes.related import related
 from pocketlm.notes.reminders import Reminder, add_reminder, reminders
 from pocketlm.notes.search import Hit, search
 from pocketlm.notes.summaries import summarize, summarize_topic
+from pocketlm.notes.tags import tag_note
 from pocketlm.notes.timeline import Event, events
 from pocketlm.tasks.call import Call
 
 Tell = Callable[[str], None]
 
 HITS = 5  # notes that a search shows
+MOODS = 3  # lowest and highest months that are told
 LISTED = 20  # facts or events that are told
 QUOTED = 160  # characters of a note that are shown in a list
 KINDS = {
@@ -139,6 +143,28 @@ class Abilities(Meant):
         tags = self.book.store.all_tags()
         return Told("\n".join(f"#{name} ({count})" for name, count in tags.items()) or "Your notes have no tags.")
 
+    def related_notes(self, note: str) -> Told:
+        """The notes that belong to a note, with the reasons."""
+        of = self.note(note)
+        found = related(self.book, of.id, HITS)
+        if not found:
+            return Told(f"No note belongs to {of.name}.", shown=())
+        lines = [f"{number}. {title_of(one.note)}: {'; '.join(one.why)}" for number, one in enumerate(found, 1)]
+        return Told("\n".join(lines), tuple(_whole(one.note) for one in found), tuple(one.note.id for one in found))
+
+    def show_mood(self, when: str = "") -> Told:
+        """The lowest and the highest months with the sentence that moved each, and where the level changed."""
+        filters = self.filters(when)
+        points = mood(self.book, "month", filters.since, filters.until, reasons=False)
+        if not points:
+            return Told(f"No dated notes{_of('', when)} to read a mood from.")
+        ends = sorted(points, key=lambda point: point.mood)
+        shown = list(dict.fromkeys([*ends[:MOODS], *ends[-MOODS:]]))
+        lines = [f"{point.first:%B %Y}  {point.mood:+.2f}" for point in sorted(shown, key=lambda point: point.first)]
+        told = [f"From {one.at:%B %Y} on {one.after:+.2f} instead of {one.before:+.2f}." for one in changes(points)]
+        head = "Mood by month, lowest and highest; 0 is your usual. A rough measure."
+        return Told("\n".join([head, *lines, *told]))
+
     def list_reminders(self) -> Told:
         """Those that are not done."""
         found = reminders(self.book)
@@ -154,8 +180,7 @@ class Abilities(Meant):
     def tag_note(self, note: str, tag: str) -> Told:
         """A tag of the user's; it is learnt from."""
         found, name = self.note(note), tag.removeprefix("#")
-        self.book.store.tag(found.id, name)
-        self.book.store.correct("tag", found.id, {"tag": name})
+        tag_note(self.book, found.id, name)
         return Told(f"{found.name} is tagged #{name}.", shown=(found.id,))
 
     def set_reminder(self, text: str, when: str) -> Told:

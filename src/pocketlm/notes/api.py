@@ -15,14 +15,19 @@ from pocketlm.notes.notebook import Notebook
 if TYPE_CHECKING:
     from pocketlm.notes.ask import Answer
     from pocketlm.notes.assistant import Assistant
+    from pocketlm.notes.duplicates import Pair
     from pocketlm.notes.facts import Fact
     from pocketlm.notes.importing import Imported
+    from pocketlm.notes.learn import Learnt
+    from pocketlm.notes.mood import Point
     from pocketlm.notes.note import Note
     from pocketlm.notes.query import Filters
+    from pocketlm.notes.related import Related
     from pocketlm.notes.reminders import Reminder
     from pocketlm.notes.router import Router
     from pocketlm.notes.search import Hit
     from pocketlm.notes.summaries import Summary
+    from pocketlm.notes.tags import Proposal
     from pocketlm.notes.timeline import Event
     from pocketlm.notes.writeback import Change
 
@@ -132,6 +137,76 @@ class Notes(Notebook):
             ((note.id, note.content, note.written) for note in self.store.notes()), least=least, same_day=same_day
         )
         return within(found, asked.first, asked.last) if asked else found
+
+    # tags, duplicates, relations, mood
+
+    def tag(self, note: str | int, name: str) -> None:
+        """Give a note a tag; see `tags.tag_note`."""
+        from pocketlm.notes.tags import tag_note
+
+        tag_note(self, self.note(note).id, name)
+
+    def untag(self, note: str | int, name: str) -> None:
+        """Take a tag away; see `tags.untag_note`."""
+        from pocketlm.notes.tags import untag_note
+
+        untag_note(self, self.note(note).id, name)
+
+    def tags(self, note: str | int, **options: Any) -> list[Proposal]:
+        """The user's tags that fit a note; see `tags.propose_tags`."""
+        from pocketlm.notes.tags import propose_tags
+
+        return propose_tags(self, self.note(note).id, **options)
+
+    def dupes(self, **options: Any) -> list[Pair]:
+        """Notes that are there twice; see `duplicates.duplicates`."""
+        from pocketlm.notes.duplicates import duplicates
+
+        return duplicates(self, **options)
+
+    def merge(self, keep: str | int, gone: str | int) -> int:
+        """One note in place of two; see `duplicates.merge`."""
+        from pocketlm.notes.duplicates import merge
+
+        return merge(self, self.note(keep).id, self.note(gone).id)
+
+    def unmerge(self, made: int) -> tuple[int, int]:
+        """Take a merge back; see `duplicates.unmerge`."""
+        from pocketlm.notes.duplicates import unmerge
+
+        return unmerge(self, made)
+
+    def related(self, note: str | int, count: int = 8) -> list[Related]:
+        """The notes that belong to one; see `related.related`."""
+        from pocketlm.notes.related import related
+
+        return related(self, self.note(note).id, count)
+
+    def mood(self, grain: str = "month", since: str = "", until: str = "") -> list[Point]:
+        """Mood over time; see `mood.mood`, and `mood.changes` for where it changed."""
+        from pocketlm.notes.mood import mood
+
+        return mood(self, grain, since, until)
+
+    # learning and measuring
+
+    def thumb(self, note: str | int, query: str, up: bool = True) -> None:
+        """Say that a note is, or is not, what a search should find; see `learn.thumb`."""
+        from pocketlm.notes.learn import thumb
+
+        thumb(self, self.note(note).id, query, up)
+
+    def learn(self, *, dry_run: bool = False) -> list[Learnt]:
+        """Learn from what was said; see `learn.learn` and `learn.undo`."""
+        from pocketlm.notes.learn import learn
+
+        return learn(self, dry_run=dry_run)
+
+    def evaluate(self, count: int = 50, **options: Any) -> dict[str, Any]:
+        """Questions made of the notes themselves, asked; see `evaluate.measure`."""
+        from pocketlm.notes.evaluate import measure
+
+        return measure(self, count, **options)
 
     # talking
 

@@ -123,7 +123,14 @@ def mentions(book: Notebook, note: int) -> list[Mention]:
         if match and not any(start < match.end() and match.start() < stop for start, stop in linked):
             span = Span(note, *match.span())
             found.append(Mention(span, own.content[span.start : span.stop], other))
-    return sorted(found, key=lambda one: one.span.start)
+    found.sort(key=lambda one: (one.span.start, -one.span.stop))
+    inside = {
+        id(b)
+        for a in found
+        for b in found
+        if a is not b and a.span.start <= b.span.start and b.span.stop <= a.span.stop
+    }
+    return [one for one in found if id(one) not in inside]
 
 
 def _alike(book: Notebook, note: int) -> list[tuple[int, float]]:

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pocketlm.core.errors import InputError
+from pocketlm.evaluate.calibrate import rising
 from pocketlm.notes.notebook import Notebook
 from pocketlm.notes.query import STOP
 from pocketlm.notes.vectors import NoteVectors, note_vectors
@@ -30,7 +31,7 @@ class Proposal:
     """A tag that fits a note.
 
     Attributes:
-        confidence: the share of the user's own notes with such a score that do have the tag, each scored without itself.
+        confidence: how likely a note of such a score has the tag, by the user's own notes, each scored without itself.
         because: the nearest notes that have it.
         is_new: not one of the user's tags, but words of the note.
     """
@@ -48,14 +49,13 @@ class Head:
     Attributes:
         names: (tags,)
         weights: (width + 1, tags); the last row stands alone.
-        scores, sure: of each tag, scores of known notes (rising) and how sure one is from there on.
+        curves: of each tag, points (score, chance that a note of that score has the tag).
         members: of each tag, the rows of the notes that have it.
     """
 
     names: tuple[str, ...]
     weights: Floats
-    scores: tuple[Floats, ...]
-    sure: tuple[Floats, ...]
+    curves: tuple[list[tuple[float, float]], ...]
     members: tuple[NDArray[np.int64], ...]
 
 
@@ -76,22 +76,16 @@ def learn_tags(book: Notebook) -> Head:
     refused = _refused(book, known, {name: place for place, name in enumerate(names)})
     any_tag = np.array(sorted({at for notes in tagged.values() for at in notes} | set(refused[:, 0])), np.int64)
     if not names or len(any_tag) == 0:
-        return Head((), np.zeros((0, 0)), (), (), ())
+        return Head((), np.zeros((0, 0)), (), ())
     wanted = np.zeros((len(any_tag), len(names)))
     for place, name in enumerate(names):
         wanted[np.searchsorted(any_tag, sorted(tagged[name])), place] = 1
     weight = np.ones(len(any_tag))
     weight[np.searchsorted(any_tag, refused[:, 0])] = REFUSED
     weights, alone = _ridge(known.vectors[any_tag], wanted, weight)
-    curves = [_curve(alone[:, place], wanted[:, place]) for place in range(len(names))]
+    curves = tuple(rising(alone[:, place], wanted[:, place]) for place in range(len(names)))
     members = tuple(np.array(sorted(tagged[name]), np.int64) for name in names)
-    return Head(
-        tuple(spelled[name] for name in names),
-        weights,
-        tuple(c[0] for c in curves),
-        tuple(c[1] for c in curves),
-        members,
-    )
+    return Head(tuple(spelled[name] for name in names), weights, curves, members)
 
 
 def propose_tags(book: Notebook, note: int, least: float = LEAST, *, suggest: bool = False) -> list[Proposal]:
@@ -176,17 +170,9 @@ def _ridge(vectors: NDArray[np.float32], wanted: Floats, weight: Floats) -> tupl
     return weights, alone
 
 
-def _curve(alone: Floats, wanted: Floats) -> tuple[Floats, Floats]:
-    """Scores (rising) and the share of notes from each on that have the tag, one wrong note more than there are."""
-    order = np.argsort(alone, kind="stable")
-    right, count = np.cumsum(wanted[order][::-1])[::-1], np.arange(len(order), 0, -1)
-    sure = right / (count + 1)
-    return alone[order], np.maximum.accumulate(sure)
-
-
 def _sure(head: Head, place: int, score: float) -> float:
-    at = int(np.searchsorted(head.scores[place], score, side="right")) - 1
-    return float(head.sure[place][at]) if at >= 0 else 0.0
+    values, chances = zip(*head.curves[place], strict=True)
+    return float(np.interp(score, values, chances))
 
 
 def _refused(book: Notebook, known: NoteVectors, places: dict[str, int]) -> NDArray[np.int64]:

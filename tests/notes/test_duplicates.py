@@ -1,0 +1,87 @@
+"""Twins are found and told apart from notes that only share words; merges come apart again without a trace."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from notes_tools import add_note, make_notebook
+
+from pocketlm.core.errors import InputError
+from pocketlm.notes.duplicates import alike, difference, difference_page, duplicates, merge, union, unmerge
+from pocketlm.notes.note import Draft
+from pocketlm.notes.notebook import Notebook
+from pocketlm.notes.search import search
+
+LONG = " ".join(f"Sentence {i} tells of thing{i} and place{i}, seen by person{i} in year{i}." for i in range(12))
+
+
+@pytest.fixture
+def book(tmp_path: Path) -> Notebook:
+    half = " ".join(
+        part if i % 2 else f"Something new{i} stands here instead." for i, part in enumerate(LONG.split(". "))
+    )
+    drafts = [
+        Draft("long", LONG, tags=("a",), date="2020-01-01", title="Long"),
+        Draft("copy", LONG.upper().replace(",", ""), tags=("b",)),
+        Draft("half", half),
+        Draft("else", "We went to the market and to bed early, as usual, with no news from the sea at all."),
+        Draft("empty", ""),
+        Draft("empty2", ""),
+    ]
+    return make_notebook(tmp_path, drafts)
+
+
+def test_pairs(book: Notebook) -> None:
+    found = {(pair.first, pair.second): pair for pair in duplicates(book)}
+    assert found.keys() == {(1, 2), (1, 3), (2, 3)}
+    assert found[1, 2].kind == "exact" and found[1, 3].kind == "near" and 0.3 <= found[1, 3].score < 0.7
+
+
+def test_short_texts_share_words_without_being_twins() -> None:
+    texts = [
+        "see you at the station at nine tomorrow then",
+        "see you at the harbour with all your friends tomorrow",
+        "ok",
+        "ok",
+        "see you at the station at nine tomorrow, love",
+    ]
+    assert [(a, b) for a, b, _, _ in alike(texts)] == [(0, 4), (2, 3)]
+
+
+def test_same_meaning_is_a_kind_of_its_own(tmp_path: Path) -> None:
+    book = make_notebook(
+        tmp_path, ["my car had an illness of purchased parts", "my automobile had an sickness of bought parts"]
+    )
+    assert duplicates(book) == []
+    assert [pair.kind for pair in duplicates(book, meaning=True)] == ["meaning"]
+
+
+def test_a_merge_and_back(book: Notebook) -> None:
+    before = [(note.id, note.content, book.store.tags(note.id)) for note in book.store.notes(order="note.id")]
+    made = merge(book, 1, 3)
+    assert book.store.note(made).content.startswith(LONG) and "Something new0" in book.store.note(made).content
+    assert book.store.tags(made) == ["a"] and book.store.note(made).title == "Long"
+    found = {hit.note.id for hit in search(book, "thing3 person3", 10)}
+    assert made in found and not found & {1, 3}
+    add_note(book, 1, Draft("copy", "changed meanwhile", tags=("b",)), 2)
+    with pytest.raises(InputError, match="merged already"):
+        merge(book, 1, 2)
+    assert unmerge(book, made) == (1, 3)
+    after = [(note.id, note.content, book.store.tags(note.id)) for note in book.store.notes(order="note.id")]
+    assert [one for one in after if one[0] != 2] == [one for one in before if one[0] != 2]
+    with pytest.raises(InputError, match="not made by a merge"):
+        unmerge(book, made)
+
+
+def test_the_difference(book: Notebook) -> None:
+    told = difference("one two three four", "one TWO three four five")
+    assert told == [
+        ("same", "one", "one"),
+        ("changed", " two", " TWO"),
+        ("same", " three four", " three four"),
+        ("second", "", " five"),
+    ]
+    page = difference_page(book, duplicates(book)[:1])
+    assert "<mark>" in page and "#1 Long" in page
+    assert union("It rained. We stayed.", "We stayed. It was cold.") == "It rained. We stayed.\n\nIt was cold."
