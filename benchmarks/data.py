@@ -11,16 +11,15 @@ from __future__ import annotations
 import argparse
 import itertools
 import json
-import os
-import platform
 import random
 import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
-from datetime import date
 from pathlib import Path
 from typing import Any
+
+from kept import about, cores
 
 from pocketlm.core.files import write_json
 
@@ -76,15 +75,7 @@ def main() -> None:
     spam = run(CHECK, arguments.data / "classification" / "sms_spam")
     metrics["sms_spam_copies"] = spam[4]["exact copies"]
     print(f"sms_spam: {metrics['sms_spam_copies']} exact copies found (403 are known), {spam[2]:.1f} s")
-    commit = subprocess.run(
-        ["git", "rev-parse", "--short", "HEAD"], cwd=REPO, capture_output=True, text=True, check=False
-    )
-    about = {
-        "date": str(date.today()),
-        "commit": commit.stdout.strip(),
-        "machine": f"{platform.machine()}, {os.cpu_count()} cores",
-    }
-    write_json(arguments.json, {"metrics": metrics, **about})
+    write_json(arguments.json, {"metrics": metrics, **about(cores())})
 
 
 def import_figures(data: Path, folder: Path, count: int) -> dict[str, float]:

@@ -13,18 +13,16 @@ python benchmarks/encoders.py --json results/encoders.json [--data FOLDER] [--qu
 
 from __future__ import annotations
 
-import argparse
 import json
 import random
 import statistics
-import sys
 import time
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from kept import keep
+from kept import keep, parsed, parser
 
 from pocketlm.core.config import Config, load_config
 from pocketlm.core.files import read_json
@@ -361,14 +359,11 @@ PARTS: dict[str, Callable[[Path, bool], dict[str, float]]] = {
 
 def main() -> None:
     """Run the parts one after the other; what was trained before is used again."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--json", type=Path, required=True, help="where the metrics go; those of other parts stay")
-    parser.add_argument("--data", type=Path, default=REPO.parent / "shared" / "data", help="folder of the data sets")
-    parser.add_argument("--quick", action="store_true", help="no encoder is trained: shows that it runs")
-    parser.add_argument("--only", nargs="+", choices=PARTS, default=list(PARTS), help="parts of it")
-    arguments = parser.parse_args()
-    if not arguments.data.is_dir():
-        sys.exit(f"{arguments.data}: no such folder; name the data with --data")
+    options = parser(
+        __doc__, "no encoder is trained: shows that it runs", "where the metrics go; those of other parts stay"
+    )
+    options.add_argument("--only", nargs="+", choices=PARTS, default=list(PARTS), help="parts of it")
+    arguments = parsed(options)
     global RUNS
     RUNS = REPO / "runs" / "encoders-quick" if arguments.quick else RUNS
     for name in arguments.only:

@@ -16,12 +16,12 @@ import subprocess
 import sys
 import tempfile
 import time
-from datetime import date
 from pathlib import Path
 from typing import Any
 
+from kept import about
+
 from pocketlm.core.files import write_json
-from pocketlm.core.machine import describe
 
 REPO = Path(__file__).parents[1]
 BASE = "starter:smollm2-135m"
@@ -41,13 +41,9 @@ def main() -> None:
             sys.exit(f"{needed}: not there; name the data with --data")
     metrics = time_snips(snips, 70 if arguments.quick else 700)
     metrics |= perplexities(text, 0.05 if arguments.quick else 1.0)
-    commit = subprocess.run(
-        ["git", "rev-parse", "--short", "HEAD"], cwd=REPO, capture_output=True, text=True, check=False
-    )
-    about = {"date": str(date.today()), "commit": commit.stdout.strip(), "machine": describe()}
     for name, value in metrics.items():
         print(f"{name:<34}{value:>12.4f}")
-    write_json(arguments.json, {"metrics": metrics, **about})
+    write_json(arguments.json, {"metrics": metrics, **about()})
 
 
 def time_snips(source: Path, rows: int) -> dict[str, float]:

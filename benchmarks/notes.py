@@ -8,9 +8,7 @@ python benchmarks/notes.py --json results/notes.json [--data FOLDER] [--quick] [
 
 from __future__ import annotations
 
-import argparse
 import json
-import sys
 import tempfile
 import time
 from collections.abc import Callable
@@ -22,7 +20,7 @@ import notes_dates
 import notes_duplicates
 import notes_import
 import notes_search
-from kept import REPO, keep
+from kept import keep, parsed, parser
 
 
 def large(data: Path, quick: bool) -> dict[str, float]:
@@ -55,14 +53,9 @@ PARTS: dict[str, Callable[[Path, bool], dict[str, float]]] = {
 
 def main() -> None:
     """Run the parts one after the other."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--json", type=Path, required=True, help="where the metrics go; those of other parts stay")
-    parser.add_argument("--data", type=Path, default=REPO.parent / "shared" / "data", help="folder of the data sets")
-    parser.add_argument("--quick", action="store_true", help="few notes: shows that it runs")
-    parser.add_argument("--only", nargs="+", choices=PARTS, default=list(PARTS), help="parts of it")
-    arguments = parser.parse_args()
-    if not arguments.data.is_dir():
-        sys.exit(f"{arguments.data}: no such folder; name the data with --data")
+    options = parser(__doc__, "few notes: shows that it runs", "where the metrics go; those of other parts stay")
+    options.add_argument("--only", nargs="+", choices=PARTS, default=list(PARTS), help="parts of it")
+    arguments = parsed(options)
     found: dict[str, float] = {}
     for name in arguments.only:
         began = time.perf_counter()

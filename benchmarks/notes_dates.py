@@ -15,16 +15,16 @@ from __future__ import annotations
 
 import argparse
 import json
-import subprocess
 import sys
 import time
 from collections import Counter
-from datetime import date, datetime, timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+from kept import about
+
 from pocketlm.core.files import write_json
-from pocketlm.core.machine import describe
 from pocketlm.notes.dates import Dated, find_dates
 
 REPO = Path(__file__).parents[1]
@@ -43,14 +43,10 @@ def main() -> None:
     if not (arguments.data / FOLDER).exists():
         sys.exit(f"{arguments.data / FOLDER}: not there; name the data with --data")
     metrics = measure(arguments.data, quick=arguments.quick, show=arguments.misses)
-    commit = subprocess.run(
-        ["git", "rev-parse", "--short", "HEAD"], cwd=REPO, capture_output=True, text=True, check=False
-    )
-    about = {"date": str(date.today()), "commit": commit.stdout.strip(), "machine": describe()}
     for name, value in metrics.items():
         print(f"{name:<26}{value}")
     if arguments.json:
-        write_json(arguments.json, {"metrics": metrics, **about})
+        write_json(arguments.json, {"metrics": metrics, **about()})
 
 
 def measure(data: Path, *, quick: bool = False, show: bool = False) -> dict[str, Any]:

@@ -10,17 +10,15 @@ python benchmarks/notes_duplicates.py --json results/notes_duplicates.json [--da
 
 from __future__ import annotations
 
-import argparse
 import json
 import random
 import re
-import sys
 import time
 from collections.abc import Callable
 from itertools import combinations
 from pathlib import Path
 
-from kept import REPO, keep
+from kept import keep, parsed, parser
 
 from pocketlm.data.near import similarity
 from pocketlm.notes.duplicates import alike
@@ -132,13 +130,7 @@ def sms(data: Path) -> dict[str, float]:
 
 def main() -> None:
     """Measure and write the JSON."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--json", type=Path, required=True, help="where the metrics go")
-    parser.add_argument("--data", type=Path, default=REPO.parent / "shared" / "data", help="folder of the data sets")
-    parser.add_argument("--quick", action="store_true", help="600 notes: shows that it runs")
-    arguments = parser.parse_args()
-    if not arguments.data.is_dir():
-        sys.exit(f"{arguments.data}: no such folder; name the data with --data")
+    arguments = parsed(parser(__doc__, "600 notes: shows that it runs"))
     keep(arguments.json, measure(arguments.data, arguments.quick))
 
 

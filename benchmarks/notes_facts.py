@@ -9,14 +9,13 @@ python benchmarks/notes_facts.py --json results/notes_facts.json [--data FOLDER]
 from __future__ import annotations
 
 import argparse
-import subprocess
 import sys
 from collections import Counter
-from datetime import date
 from pathlib import Path
 
+from kept import about
+
 from pocketlm.core.files import write_json
-from pocketlm.core.machine import describe
 from pocketlm.notes.names import find_names
 
 REPO = Path(__file__).parents[1]
@@ -36,14 +35,10 @@ def main() -> None:
     if not (arguments.data / FILE).exists():
         sys.exit(f"{arguments.data / FILE}: not there; name the data with --data")
     metrics = measure(arguments.data, quick=arguments.quick)
-    commit = subprocess.run(
-        ["git", "rev-parse", "--short", "HEAD"], cwd=REPO, capture_output=True, text=True, check=False
-    )
-    about = {"date": str(date.today()), "commit": commit.stdout.strip(), "machine": describe()}
     for name, value in metrics.items():
         print(f"{name:<28}{value:>9.4f}")
     if arguments.json:
-        write_json(arguments.json, {"metrics": metrics, **about})
+        write_json(arguments.json, {"metrics": metrics, **about()})
 
 
 def measure(data: Path, *, quick: bool = False) -> dict[str, float]:

@@ -8,7 +8,6 @@ python benchmarks/notes_import.py --json results/notes_import.json [--data FOLDE
 
 from __future__ import annotations
 
-import argparse
 import json
 import random
 import signal
@@ -17,6 +16,8 @@ import sys
 import tempfile
 import time
 from pathlib import Path
+
+from kept import parsed, parser
 
 from pocketlm.core.files import write_json
 from pocketlm.notes.importing import import_notes
@@ -103,13 +104,7 @@ def _state(db: Path) -> dict[str, str]:
 
 def main() -> None:
     """Measure and write the JSON."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--json", type=Path, required=True, help="where the metrics go")
-    parser.add_argument("--data", type=Path, default=REPO.parent / "shared" / "data", help="folder of the data sets")
-    parser.add_argument("--quick", action="store_true", help="300 notes: shows that it runs")
-    arguments = parser.parse_args()
-    if not arguments.data.is_dir():
-        sys.exit(f"{arguments.data}: no such folder; name the data with --data")
+    arguments = parsed(parser(__doc__, "300 notes: shows that it runs"))
     write_json(arguments.json, {"metrics": measure(arguments.data, arguments.quick)})
 
 

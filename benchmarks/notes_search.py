@@ -9,7 +9,6 @@ python benchmarks/notes_search.py --json results/notes_search.json [--data FOLDE
 
 from __future__ import annotations
 
-import argparse
 import json
 import random
 import re
@@ -23,7 +22,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-from kept import REPO, keep
+from kept import keep, parsed, parser
 
 from pocketlm.core.machine import memory_peak
 from pocketlm.evaluate.latency import percentile
@@ -156,14 +155,9 @@ def _ask_large(db: Path, data: Path) -> dict[str, float]:
 
 def main() -> None:
     """Measure and write the JSON."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--json", type=Path, required=True, help="where the metrics go")
-    parser.add_argument("--data", type=Path, default=REPO.parent / "shared" / "data", help="folder of the data sets")
-    parser.add_argument("--quick", action="store_true", help="5,000 notes: shows that it runs")
-    parser.add_argument("--asks", type=Path, help="only search in this notes file and print the figures")
-    arguments = parser.parse_args()
-    if not arguments.data.is_dir():
-        sys.exit(f"{arguments.data}: no such folder; name the data with --data")
+    options = parser(__doc__, "5,000 notes: shows that it runs")
+    options.add_argument("--asks", type=Path, help="only search in this notes file and print the figures")
+    arguments = parsed(options)
     if arguments.asks:
         print(json.dumps(_ask_large(arguments.asks, arguments.data)))
         return

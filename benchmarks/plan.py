@@ -13,12 +13,12 @@ import subprocess
 import sys
 import tempfile
 import time
-from datetime import date
 from pathlib import Path
 from typing import Any
 
+from kept import about
+
 from pocketlm.core.files import write_json
-from pocketlm.core.machine import describe
 
 REPO = Path(__file__).parents[1]
 CONFIGS: dict[str, list[str]] = {
@@ -64,11 +64,7 @@ def main() -> None:
             abs(value) for name, value in metrics.items() if name.startswith(f"{kind}_off")
         )
     metrics["worst_probe_seconds"] = max(entry["probe_seconds"] for entry in found.values())
-    commit = subprocess.run(
-        ["git", "rev-parse", "--short", "HEAD"], cwd=REPO, capture_output=True, text=True, check=False
-    )
-    about = {"date": str(date.today()), "commit": commit.stdout.strip(), "machine": describe()}
-    write_json(arguments.json, {"metrics": metrics, "found": found, **about})
+    write_json(arguments.json, {"metrics": metrics, "found": found, **about()})
     print(json.dumps(metrics))
 
 

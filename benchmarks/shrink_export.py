@@ -11,15 +11,14 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
-import platform
 import subprocess
 import sys
 import tempfile
 from dataclasses import asdict
-from datetime import date
 from pathlib import Path
 from typing import Any
+
+from kept import about, cores
 
 from pocketlm.cli.export import find_run, find_subject
 from pocketlm.core.errors import GateFailed, PocketError
@@ -209,17 +208,9 @@ def _search(folder: Path, minutes: float) -> dict[str, float]:
 
 
 def _write(path: Path, metrics: dict[str, Any], runs: list[Path]) -> None:
-    commit = subprocess.run(
-        ["git", "rev-parse", "--short", "HEAD"], cwd=REPO, capture_output=True, text=True, check=False
-    )
-    about = {
-        "date": str(date.today()),
-        "commit": commit.stdout.strip(),
-        "machine": f"{describe()} ({platform.machine()}, {os.cpu_count()} cores)",
-        "runs": [run.name for run in runs],
-    }
+    where = about(f"{describe()} ({cores()})")
     rounded = {key: round(value, 4) for key, value in metrics.items()}
-    write_json(path, {"metrics": rounded, **about})
+    write_json(path, {"metrics": rounded, **where, "runs": [run.name for run in runs]})
     print(json.dumps(rounded))
 
 

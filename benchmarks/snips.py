@@ -11,12 +11,10 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
-import platform
-import subprocess
 import sys
-from datetime import date
 from pathlib import Path
+
+from kept import about, cores
 
 from pocketlm.cli.common import score_table
 from pocketlm.core.config import load_config
@@ -66,15 +64,7 @@ def main() -> None:
     metrics |= {"tuned_exact_low": low, "tuned_exact_high": high, "tuned_intent": tuned.metrics["function"]}
     metrics |= {"train_seconds": run.manifest["metrics"]["train_seconds"], "eval_seconds": round(tuned.seconds, 1)}
     metrics |= {"train_tokens_per_s": run.manifest["metrics"]["tokens_per_s"]}
-    commit = subprocess.run(
-        ["git", "rev-parse", "--short", "HEAD"], cwd=REPO, capture_output=True, text=True, check=False
-    )
-    about = {
-        "date": str(date.today()),
-        "commit": commit.stdout.strip(),
-        "machine": f"{platform.machine()}, {os.cpu_count()} cores",
-    }
-    write_json(arguments.json, {"metrics": metrics, "settings": settings, "rows": len(test), **about})
+    write_json(arguments.json, {"metrics": metrics, "settings": settings, "rows": len(test), **about(cores())})
     print(json.dumps(metrics))
 
 

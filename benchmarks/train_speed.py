@@ -22,7 +22,6 @@ import subprocess
 import sys
 import tempfile
 import time
-from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -86,6 +85,8 @@ def measure(source: Path, aside: Path, quick: bool) -> dict[str, Any]:
 
 def report(found: dict[str, Any], file: Path) -> None:
     """The table, and the metrics as JSON."""
+    from kept import about
+
     from pocketlm.core.files import write_json
     from pocketlm.core.machine import describe
 
@@ -113,11 +114,7 @@ def report(found: dict[str, Any], file: Path) -> None:
     metrics["tiny_scratch_vs_transformers"] = round(
         found["tiny"]["tokens_per_s"] / found["tiny, transformers"]["tokens_per_s"], 2
     )
-    commit = subprocess.run(
-        ["git", "rev-parse", "--short", "HEAD"], cwd=REPO, capture_output=True, text=True, check=False
-    )
-    about = {"date": str(date.today()), "commit": commit.stdout.strip(), "machine": describe()}
-    write_json(file, {"metrics": metrics, "measured": found, **about})
+    write_json(file, {"metrics": metrics, "measured": found, **about()})
     print("\n".join(f"{name:<32}{value:>10}" for name, value in metrics.items()))
     print(f"ceiling: {ceiling['gflops']:.0f} GFLOP/s in {ceiling['type']}; {describe()}")
 
