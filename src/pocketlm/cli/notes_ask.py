@@ -3,30 +3,22 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from pocketlm.cli.common import Json, be_quiet, output
-from pocketlm.cli.notes_common import DB, Db, Password
+from pocketlm.cli.notes_common import DB, Db, Encoder, Folder, Password, Since, Tag, Until, opened
 from pocketlm.core.errors import InputError
 
 if TYPE_CHECKING:
     from pocketlm.notes.ask import Answer, Citation
-    from pocketlm.notes.notebook import Notebook
     from pocketlm.notes.query import Filters
     from pocketlm.notes.summaries import Summary
 
+SHOWN = 120  # characters of a place that comes near
 Generator = Annotated[str, typer.Option(help="The engine that writes: a run, starter:NAME, a .gguf file and so on; none: only quote.")]  # fmt: skip
 Generate = Annotated[bool, typer.Option(help="Write an answer where a model can; otherwise show the quotations alone.")]
-Encoder = Annotated[str, typer.Option(help="What turns text into vectors; by default what the file was made with.", show_default=False)]  # fmt: skip
-Since = Annotated[str, typer.Option(help="Notes written on this day or later: 2020, 2020-05 or 2020-05-17.")]
-Until = Annotated[str, typer.Option(help="Notes written on this day or earlier.")]
-Tag = Annotated[list[str], typer.Option(help="Notes with this tag; repeat for several.")]
-Folder = Annotated[str, typer.Option(help="Notes in this folder or below.")]
 
 
 def ask(
@@ -49,7 +41,7 @@ def ask(
     be_quiet(as_json)
     from pocketlm.notes.ask import Answer, stream_answer
 
-    with _opened(db, password, encoder, generator) as book:
+    with opened(db, password, encoder, generator) as book:
         shown = ""
         for piece in stream_answer(book, question, filters=_filters(since, until, tag, folder), generate=generate):
             if isinstance(piece, Answer):
@@ -84,7 +76,7 @@ def summarize(
         raise InputError("name one thing to summarise: a note, a period (--since, --until) or a topic (--topic)")
     if (tag or folder) and not topic:
         raise InputError("--tag and --folder go with --topic, which finds the notes to summarise")
-    with _opened(db, password, encoder, generator) as book:
+    with opened(db, password, encoder, generator) as book:
         if note:
             made = of_notes(book, [book.store.find(note)], generate=generate, count=sentences)
         elif topic:
@@ -96,10 +88,14 @@ def summarize(
 
 def _told(answer: Answer, shown: str) -> str:
     """An answer as text, behind what was shown of it while it was written."""
+    from pocketlm.notes.note import on_one_line
+
     lines = []
     if answer.refused:
         lines.append(answer.text + (" Nearest:" if answer.nearest else ""))
-        lines += [f"  {_source(hit.note.name, hit.note.date)}: {_short(hit.text)}" for hit in answer.nearest]
+        lines += [
+            f"  {_source(hit.note.name, hit.note.date)}: {on_one_line(hit.text, SHOWN)}" for hit in answer.nearest
+        ]
         return "\n".join(lines)
     if shown:
         lines.append("")  # behind the last piece
@@ -132,23 +128,9 @@ def _source(name: str, date: str) -> str:
     return f"{name}, {date[:10]}" if date and date[:10] != name else name
 
 
-def _short(text: str, most: int = 120) -> str:
-    plain = " ".join(text.split())
-    return f"“{plain}”" if len(plain) <= most else f"“{plain[:most].rsplit(' ', 1)[0]} …”"
-
-
 def _filters(since: str, until: str, tags: list[str], folder: str) -> Filters | None:
     from pocketlm.notes.query import Filters, day_span
 
     for day in filter(None, (since, until)):
         day_span(day)  # refuses what is no date
     return Filters(since=since, until=until, tags=tuple(tags), folder=folder) or None
-
-
-@contextmanager
-def _opened(db: Path, password: str, encoder: str, generator: str) -> Iterator[Notebook]:
-    from pocketlm.notes.notebook import GENERATOR, Notebook
-
-    given = generator or GENERATOR
-    with Notebook(db, encoder=encoder, generator=given, password=password, must_exist=True) as book:
-        yield book

@@ -13,16 +13,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from pocketlm.cli.common import Json, be_quiet, output, task_for
-from pocketlm.cli.notes_common import DB, Db, Password
+from pocketlm.cli.notes_common import DB, Db, Encoder, Password, opened
 
 if TYPE_CHECKING:
     from pocketlm.notes.assistant import Assistant
-    from pocketlm.notes.notebook import Notebook
     from pocketlm.notes.router import Router
 
-Encoder = Annotated[
-    str, typer.Option(help="What turns text into vectors; default: what the file was made with.", show_default=False)
-]
 Generator = Annotated[str, typer.Option(help="The engine that writes answers and summaries; none: only quote.")]
 
 
@@ -46,7 +42,7 @@ def chat(
     from pocketlm.core.progress import say
     from pocketlm.notes.assistant import Assistant
 
-    with _opened(db, password, encoder, generator) as book, _router(engine) as router:
+    with opened(db, password, encoder, generator) as book, _router(engine) as router:
         if router is None:
             say(
                 "no trained model (--engine): requests are understood by a few patterns, all others are asked as questions"
@@ -75,7 +71,7 @@ def reminders(
     from pocketlm.notes import reminders as kept
     from pocketlm.notes.abilities import say_reminder
 
-    with _opened(db, password) as book:
+    with opened(db, password) as book:
         if done is not None:
             kept.finish(book, done)
         found = kept.reminders(book, datetime.now() if due else None)
@@ -100,18 +96,8 @@ def mcp(
     from pocketlm.notes.mcp_server import make_server
 
     be_quiet(True)  # standard output belongs to the protocol
-    with _opened(db, password, encoder, generator) as book:
+    with opened(db, password, encoder, generator) as book:
         make_server(book, allow_writing=allow_writing).run()
-
-
-@contextmanager
-def _opened(db: Path, password: str, encoder: str = "", generator: str = "") -> Iterator[Notebook]:
-    from pocketlm.notes.notebook import GENERATOR, Notebook
-
-    with Notebook(
-        db, encoder=encoder, generator=generator or GENERATOR, password=password, must_exist=True
-    ) as book:  # fmt: skip
-        yield book
 
 
 @contextmanager

@@ -9,12 +9,12 @@ from typing import Annotated
 import typer
 
 from pocketlm.cli.common import Json, be_quiet, output
-from pocketlm.cli.notes_common import DB, Db, Password
+from pocketlm.cli.notes_common import DB, Db, NoteName, Password
 from pocketlm.core.errors import InputError
 
 
 def facts(
-    note: Annotated[str, typer.Argument(help="The note's number, key or title.")],
+    note: NoteName,
     kind: Annotated[list[str] | None, typer.Option(help="Only facts of this kind, such as date or action.")] = None,
     db: Db = DB,
     password: Password = "",

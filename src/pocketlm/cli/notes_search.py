@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from pocketlm.cli.common import Json, be_quiet, output
-from pocketlm.cli.notes_common import DB, Db, Password
+from pocketlm.cli.notes_common import DB, Db, Folder, Password, Since, Until, opened
 from pocketlm.core.errors import InputError
 
 if TYPE_CHECKING:
@@ -23,10 +23,10 @@ def search(
         str, typer.Argument(help='Words, "a phrase", -without, tag:x, folder:x, and times such as "last spring".')
     ],
     count: Annotated[int, typer.Option(help="Notes to show.", min=1)] = 5,
-    since: Annotated[str, typer.Option(help="Written on this day or later: 2020, 2020-05 or 2020-05-17.")] = "",
-    until: Annotated[str, typer.Option(help="Written on this day or earlier.")] = "",
+    since: Since = "",
+    until: Until = "",
     tag: Annotated[list[str] | None, typer.Option(help="With this tag; repeat for several.")] = None,
-    folder: Annotated[str, typer.Option(help="In this folder or below.")] = "",
+    folder: Folder = "",
     by: Annotated[str, typer.Option(help="hybrid, words or meaning.")] = "hybrid",
     today: Annotated[str, typer.Option(help='The day that "last spring" is meant from; now by default.')] = "",
     db: Db = DB,
@@ -35,12 +35,11 @@ def search(
 ) -> None:
     """Find notes by words and meaning; each hit says why it is there and where."""
     be_quiet(as_json)
-    from pocketlm.notes.notebook import Notebook
     from pocketlm.notes.query import Filters
     from pocketlm.notes.search import search as find
 
     filters = Filters(since, until, tuple(tag or ()), folder)
-    with Notebook(db, password=password, must_exist=True) as book:
+    with opened(db, password) as book:
         hits = find(book, query, count, filters, today=_day(today), by=by)
     output(as_json, [row_of(hit) for hit in hits], "\n\n".join(map(_told, hits)) or "nothing found")
 
@@ -54,10 +53,9 @@ def complete(
 ) -> None:
     """Notes for an unfinished word, as a search field shows them while one types."""
     be_quiet(as_json)
-    from pocketlm.notes.notebook import Notebook
     from pocketlm.notes.search import complete as find
 
-    with Notebook(db, password=password, must_exist=True) as book:
+    with opened(db, password) as book:
         hits = find(book, typed, count)
     output(as_json, [row_of(hit) for hit in hits], "\n".join(_head(hit) for hit in hits) or "nothing found")
 
@@ -74,9 +72,8 @@ def evaluate(
     """Make questions of your own notes and measure how well they are found, cited and refused."""
     be_quiet(as_json)
     from pocketlm.notes.evaluate import measure, table
-    from pocketlm.notes.notebook import Notebook
 
-    with Notebook(db, password=password, must_exist=True) as book:
+    with opened(db, password) as book:
         found = measure(book, questions, by or ("hybrid", "words", "meaning"), seed, answers=answers)
     output(as_json, found, table(found))
 

@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from pocketlm.cli.common import Json, be_quiet, output
-from pocketlm.cli.notes_common import DB, Db, Password
+from pocketlm.cli.notes_common import DB, Db, NoteName, Password, opened
 from pocketlm.core.errors import InputError
 
 if TYPE_CHECKING:
     from pocketlm.notes.notebook import Notebook
 
-NoteName = Annotated[str, typer.Argument(help="The note's number, key or title.")]
-SHOWN = 20
+SHOWN = 20  # pairs
+SENTENCE = 90  # characters
 
 
 def tag(note: NoteName, name: str, db: Db = DB, password: Password = "", as_json: Json = False) -> None:
@@ -24,7 +24,7 @@ def tag(note: NoteName, name: str, db: Db = DB, password: Password = "", as_json
     from pocketlm.notes.tags import tag_note
 
     be_quiet(as_json)
-    with _opened(db, password) as book:
+    with opened(db, password) as book:
         found = book.store.find(note)
         tag_note(book, found.id, name)
         output(
@@ -39,7 +39,7 @@ def untag(note: NoteName, name: str, db: Db = DB, password: Password = "", as_js
     from pocketlm.notes.tags import untag_note
 
     be_quiet(as_json)
-    with _opened(db, password) as book:
+    with opened(db, password) as book:
         found = book.store.find(note)
         untag_note(book, found.id, name)
         tags = book.store.tags(found.id)
@@ -61,7 +61,7 @@ def tags(
     from pocketlm.notes.tags import propose_tags, store_proposals
 
     be_quiet(as_json)
-    with _opened(db, password) as book:
+    with opened(db, password) as book:
         if propose_all:
             count = store_proposals(book, least)
             output(as_json, {"proposals": count}, f"{count} proposals kept; `pocketlm notes tag` accepts one")
@@ -105,7 +105,7 @@ def dupes(
     from pocketlm.notes import duplicates as dup
 
     be_quiet(as_json)
-    with _opened(db, password) as book:
+    with opened(db, password) as book:
         if merge:
             made = dup.merge(book, book.store.find(merge[0]).id, book.store.find(merge[1]).id)
             output(as_json, {"merged": made}, f"merged into #{made}; take it back: pocketlm notes dupes --undo {made}")
@@ -143,9 +143,10 @@ def mood(
     """Mood over time with the sentences behind every point, and where it changed. A rough measure: see docs/notes.md."""
     from pocketlm.core.files import write_text
     from pocketlm.notes import mood as moods
+    from pocketlm.notes.note import on_one_line
 
     be_quiet(as_json)
-    with _opened(db, password) as book:
+    with opened(db, password) as book:
         points = moods.mood(book, by, since, until)
         if not points:
             raise InputError(f"{db}: no note of that time has a date")
@@ -155,7 +156,7 @@ def mood(
             write_text(page, moods.mood_page(points, found, names))
         lines = [
             f"{p.first:%Y-%m-%d} {p.mood:+.2f} {_bar(p.mood)}  "
-            + " · ".join(f"“{_short(m.text)}” #{m.span.note}" for m in p.because[:1])
+            + " · ".join(f"{on_one_line(m.text, SENTENCE)} #{m.span.note}" for m in p.because[:1])
             for p in points
         ]
         ends = [f"from {c.at:%Y-%m-%d}: {c.before:+.2f} -> {c.after:+.2f} (chance {c.chance:.3f})" for c in found] or [
@@ -180,7 +181,7 @@ def related(
     from pocketlm.notes.related import related as find
 
     be_quiet(as_json)
-    with _opened(db, password) as book:
+    with opened(db, password) as book:
         own = book.store.find(note).id
         found, named = find(book, own, count), mentions(book, own)
     lines = [f"#{one.note.id} {one.note.name}: {'; '.join(one.why)}" for one in found]
@@ -209,7 +210,7 @@ def thumb(
     from pocketlm.notes.learn import thumb as say
 
     be_quiet(as_json)
-    with _opened(db, password) as book:
+    with opened(db, password) as book:
         found = book.store.find(note)
         say(book, found.id, query, not down)
     output(as_json, {"note": found.id, "up": not down}, f"kept: {'not ' if down else ''}#{found.id} for “{query}”")
@@ -227,7 +228,7 @@ def learn(
     from pocketlm.notes import learn as learning
 
     be_quiet(as_json)
-    with _opened(db, password) as book:
+    with opened(db, password) as book:
         if undo:
             now = learning.undo(book)
             output(as_json, now, f"taken back; the weight of meaning is {now['weight']} again")
@@ -246,12 +247,6 @@ def learn(
             output(as_json, [asdict(one) for one in found], "\n".join(lines))
 
 
-def _opened(db: Path, password: str) -> Notebook:
-    from pocketlm.notes.notebook import Notebook
-
-    return Notebook(db, password=password, must_exist=True)
-
-
 def _named(book: Notebook, note: int) -> str:
     one = book.store.note(note)
     return f"#{one.id} {one.name}"
@@ -260,8 +255,3 @@ def _named(book: Notebook, note: int) -> str:
 def _bar(mood: float) -> str:
     size = min(10, round(abs(mood) * 10))
     return ("+" if mood >= 0 else "-") * size + " " * (10 - size)
-
-
-def _short(text: str, most: int = 90) -> str:
-    plain = " ".join(text.split())
-    return plain if len(plain) <= most else plain[:most].rsplit(" ", 1)[0] + " …"

@@ -12,7 +12,7 @@ from pocketlm.notes.dates import Period
 from pocketlm.notes.facts import Fact, facts
 from pocketlm.notes.meant import NEWEST, Meant, around, is_pointing, say_moment
 from pocketlm.notes.mood import changes, mood
-from pocketlm.notes.note import Note, Span
+from pocketlm.notes.note import Note, Span, on_one_line
 from pocketlm.notes.own import create_note
 from pocketlm.notes.related import related
 from pocketlm.notes.reminders import Reminder, add_reminder, reminders
@@ -70,8 +70,10 @@ class Abilities(Meant):
         hits = self.hits(query, when, tag)
         if not hits:
             return Told(f"No note fits “{query}”{f' {when}' if when else ''}.", shown=())
-        lines = [f"{number}. {title_of(hit.note)}: {quoted(hit.text)}" for number, hit in enumerate(hits, 1)]
-        found = tuple(Citation(hit.span, hit.note, hit.text) for hit in hits)
+        lines = [
+            f"{number}. {title_of(hit.note)}: {on_one_line(hit.text, QUOTED)}" for number, hit in enumerate(hits, 1)
+        ]
+        found = tuple(map(Citation.of, hits))
         return Told("\n".join(lines), found, tuple(hit.note.id for hit in hits))
 
     def ask_notes(self, question: str, tell: Tell | None = None) -> Told:
@@ -84,9 +86,11 @@ class Abilities(Meant):
                 tell(piece)
         if answer.refused:
             near = answer.nearest
-            lines = [f"{number}. {title_of(hit.note)}: {quoted(hit.text)}" for number, hit in enumerate(near, 1)]
+            lines = [
+                f"{number}. {title_of(hit.note)}: {on_one_line(hit.text, QUOTED)}" for number, hit in enumerate(near, 1)
+            ]
             text = "\n".join([answer.text + (" Nearest:" if near else ""), *lines])
-            return Told(text, tuple(Citation(h.span, h.note, h.text) for h in near), tuple(h.note.id for h in near))
+            return Told(text, tuple(map(Citation.of, near)), tuple(h.note.id for h in near))
         sources = [f"[{number}] {title_of(c.note)}" for number, c in enumerate(answer.citations, 1)]
         shown = tuple(dict.fromkeys(citation.note.id for citation in answer.citations))
         return Told("\n".join([answer.text, *sources]), answer.citations, shown)
@@ -116,7 +120,8 @@ class Abilities(Meant):
         if not found:
             return Told(f"No dated events{_of(about, when)} in {self._range(about, when)}.")
         lines = [
-            f"{_moment(event.first or event.last, event.grain)}  {quoted(event.what)}" for _, event in found[:LISTED]
+            f"{_moment(event.first or event.last, event.grain)}  {on_one_line(event.what, QUOTED)}"
+            for _, event in found[:LISTED]
         ]
         places = [cited(note, event.start, event.end) for note, event in found[:LISTED]]
         return Told("\n".join([*lines, *_more(found), *self._limit(about, when)]), tuple(places), _ids(places))
@@ -224,12 +229,6 @@ def title_of(note: Note) -> str:
     """A note's number, name and day."""
     day = note.written
     return f"#{note.id} {note.name}{f' ({day.day} {day:%B %Y})' if day else ''}"
-
-
-def quoted(text: str, longest: int = QUOTED) -> str:
-    """A text on one line, its end left out where it is long."""
-    plain = " ".join(text.split())
-    return f"“{plain}”" if len(plain) <= longest else f"“{plain[:longest].rsplit(' ', 1)[0]} …”"
 
 
 def say_reminder(one: Reminder) -> str:

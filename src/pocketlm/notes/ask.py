@@ -43,6 +43,11 @@ class Citation:
     note: Note
     text: str
 
+    @classmethod
+    def of(cls, hit: Hit) -> Citation:
+        """The place of a hit."""
+        return cls(hit.span, hit.note, hit.text)
+
     def to_json(self) -> dict[str, Any]:
         """Plain values."""
         where = {"note": self.note.id, "key": self.note.key, "name": self.note.name, "date": self.note.date}
@@ -80,7 +85,7 @@ class Answer:
             "checked": self.checked,
             "unsupported": list(self.unsupported),
             "citations": [citation.to_json() for citation in self.citations],
-            "nearest": [Citation(hit.span, hit.note, hit.text).to_json() for hit in self.nearest],
+            "nearest": [Citation.of(hit).to_json() for hit in self.nearest],
         }
 
 

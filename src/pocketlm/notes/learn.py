@@ -17,7 +17,8 @@ import numpy as np
 from pocketlm.core.errors import InputError
 from pocketlm.core.files import dump_compact
 from pocketlm.notes.notebook import Notebook
-from pocketlm.notes.search import WEIGHT, Scored, fusion_weight, refused, score
+from pocketlm.notes.query import same
+from pocketlm.notes.search import WEIGHT, Scored, fused, fusion_weight, refused, score
 
 FEWEST = 8  # searches with a thumb before anything is learnt
 HELD_OUT = 3  # every third of them judges
@@ -105,14 +106,10 @@ def _said(book: Notebook) -> list[tuple[str, set[int]]]:
     """Searches with the notes that were marked as right and not as wrong since, in order."""
     wrong, right = refused(book), dict[str, set[int]]()
     for _, _, note, told in book.store.corrections("thumb"):
-        if told.get("up") and note is not None and note not in wrong.get(_plain(told["query"]), set()):
+        if told.get("up") and note is not None and note not in wrong.get(same(told["query"]), set()):
             right.setdefault(told["query"], set()).add(note)
     alive = {one for (one,) in book.store.db.execute("SELECT id FROM note WHERE merged IS NULL")}
     return [(query, notes & alive) for query, notes in right.items() if notes & alive]
-
-
-def _plain(query: str) -> str:
-    return " ".join(query.casefold().split())
 
 
 def _owners(book: Notebook, scored: Sequence[tuple[list[Scored], set[int]]]) -> dict[int, int]:
@@ -128,11 +125,8 @@ def _rank(scored: Sequence[tuple[list[Scored], set[int]]], owner: dict[int, int]
     """The mean reciprocal rank of the first right note."""
     found = []
     for some, right in scored:
-        words = max((one.words for one in some), default=0.0) or 1e-9
-        cosine = max((one.cosine or 0.0 for one in some), default=0.0) or 1e-9
-        order = sorted(
-            some, key=lambda one: -((1 - weight) * one.words / words + weight * max(one.cosine or 0.0, 0.0) / cosine)
-        )
+        words = {one.passage: one.words for one in some}
+        order = fused(words, {one.passage: one.cosine for one in some if one.cosine is not None}, weight)
         notes = list(dict.fromkeys(owner[one.passage] for one in order if one.passage in owner))
         place = next((place for place, note in enumerate(notes, 1) if note in right), 0)
         found.append(1 / place if place else 0.0)

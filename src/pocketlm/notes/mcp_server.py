@@ -17,7 +17,6 @@ from pocketlm.core.errors import PocketError
 from pocketlm.core.extras import need
 from pocketlm.notes.ask import Citation, ask
 from pocketlm.notes.notebook import Notebook
-from pocketlm.notes.search import Hit
 
 NAME = "pocketlm-notes"
 INSTRUCTIONS = (
@@ -136,7 +135,7 @@ def _add_reading(server: Any, book: Notebook, now: Callable[[], datetime]) -> No
         return {
             "hits": [
                 {
-                    **cite(_citation(hit)),
+                    **cite(Citation.of(hit)),
                     "score": round(hit.score, 4),
                     "why": [f"{one.kind}: {one.told}" for one in hit.why],
                 }
@@ -162,7 +161,7 @@ def _add_reading(server: Any, book: Notebook, now: Callable[[], datetime]) -> No
         return {
             "text": answer.text, "refused": answer.refused, "confidence": round(answer.confidence, 4),
             "citations": [cite(citation) for citation in answer.citations],
-            "nearest": [cite(_citation(hit)) for hit in answer.nearest],
+            "nearest": [cite(Citation.of(hit)) for hit in answer.nearest],
         }  # fmt: skip
 
     @tool
@@ -253,7 +252,3 @@ def cite(citation: Citation) -> Cited:
         "note": note.id, "key": note.key, "name": note.name, "date": note.date, "uri": uri_of(note.id),
         "start": citation.span.start, "stop": citation.span.stop, "quote": citation.text,
     }  # fmt: skip
-
-
-def _citation(hit: Hit) -> Citation:
-    return Citation(hit.span, hit.note, hit.text)

@@ -88,6 +88,12 @@ class Passage:
     text: str
 
 
+def on_one_line(text: str, longest: int) -> str:
+    """A text in quotation marks on one line, its end left out where it is long."""
+    plain = " ".join(text.split())
+    return f"“{plain}”" if len(plain) <= longest else f"“{plain[:longest].rsplit(' ', 1)[0]} …”"
+
+
 def moment(date: str) -> datetime | None:
     """An ISO date or moment without its zone; None where it is none."""
     try:

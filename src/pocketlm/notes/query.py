@@ -93,6 +93,11 @@ def parse(typed: str, filters: Filters | None = None) -> Query:
     return Query(shown, telling or (() if phrases else found), tuple(phrases), tuple(without), filters)
 
 
+def same(typed: str) -> str:
+    """A search as it is compared with others: case and white space do not count."""
+    return " ".join(typed.casefold().split())
+
+
 def plain(word: str) -> str:
     """A word as it is looked up: small letters, no possessive."""
     return re.sub(r"['’]s$", "", word.casefold())

@@ -18,7 +18,7 @@ from pocketlm.notes.nearest import Ints, cosines, signs_of
 from pocketlm.notes.note import Note, Span
 from pocketlm.notes.notebook import ENCODER_SETTING, NO_ENCODER, Notebook
 from pocketlm.notes.passages import Place
-from pocketlm.notes.query import Filters, Query, day_span, parse
+from pocketlm.notes.query import Filters, Query, day_span, parse, same
 
 __all__ = ["Filters", "Hit", "Scored", "Why", "complete", "score", "search"]
 
@@ -111,7 +111,7 @@ def search(
         raise InputError(f'no search by "{by}"; there are {", ".join(WAYS)}')
     with _reading(book.store.db):
         asked, period = _in_period(book, parse(query, filters), today or datetime.now())
-        wrong = refused(book).get(" ".join(query.casefold().split()), set())
+        wrong = refused(book).get(same(query), set())
         hits = _hits(book, asked, _scored(book, asked, by), count + len(wrong), each)
         hits = sorted(hits, key=lambda hit: hit.note.id in wrong)[:count]  # what was marked as wrong comes last
     return (
@@ -179,10 +179,11 @@ def _scored(book: Notebook, asked: Query, by: str) -> list[Scored]:
         near = signs_of(book).nearest(question, CANDIDATES, notes)
         cosine = cosines(db, list({*near, *found}), question)
     weight = {"words": 0.0, "meaning": 1.0}.get(by, fusion_weight(book))
-    return _fused(found, cosine, weight)
+    return fused(found, cosine, weight)
 
 
-def _fused(words: dict[int, float], cosine: dict[int, float], weight: float) -> list[Scored]:
+def fused(words: dict[int, float], cosine: dict[int, float], weight: float) -> list[Scored]:
+    """Passages by what words and meaning say of each, the best first; `weight` is the share of meaning."""
     best_words, best_cosine = max(words.values(), default=0.0), max(cosine.values(), default=0.0)
     found = []
     for passage in {*words, *cosine}:
@@ -204,7 +205,7 @@ def refused(book: Notebook) -> dict[str, set[int]]:
     """Search, in small letters -> the notes that the user marked as wrong for it and not as right since."""
     found: dict[str, set[int]] = {}
     for _, _, note, told in book.store.corrections("thumb"):
-        notes = found.setdefault(" ".join(str(told.get("query", "")).casefold().split()), set())
+        notes = found.setdefault(same(str(told.get("query", ""))), set())
         if note is not None:
             (notes.discard if told.get("up") else notes.add)(note)
     return found

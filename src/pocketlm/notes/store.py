@@ -262,8 +262,9 @@ class Store:
 
     def corrections(self, kind: str | None = None) -> list[tuple[int, str, int | None, dict[str, Any]]]:
         """(number, kind, note, value) of all that the user said and did not take back, in order."""
-        rows = self.db.execute("SELECT id, kind, note, value FROM correction WHERE NOT undone ORDER BY id")
-        return [(id, told, note, json.loads(value)) for id, told, note, value in rows if kind in (None, told)]
+        where = "NOT undone AND (? IS NULL OR kind = ?)"
+        rows = self.db.execute(f"SELECT id, kind, note, value FROM correction WHERE {where} ORDER BY id", (kind, kind))
+        return [(id, told, note, json.loads(value)) for id, told, note, value in rows]
 
     # inside
 

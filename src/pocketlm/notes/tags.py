@@ -73,7 +73,7 @@ def learn_tags(book: Notebook) -> Head:
             tagged.setdefault(name.casefold(), set()).add(at)
     spelled = {name.casefold(): name for name, _ in rows}
     names = sorted(name for name, notes in tagged.items() if len(notes) >= FEWEST)
-    refused = _refused(book, known, {name: place for place, name in enumerate(names)})
+    refused = _refused(_said(book), known, {name: place for place, name in enumerate(names)})
     any_tag = np.array(sorted({at for notes in tagged.values() for at in notes} | set(refused[:, 0])), np.int64)
     if not names or len(any_tag) == 0:
         return Head((), np.zeros((0, 0)), (), ())
@@ -99,15 +99,8 @@ def propose_tags(book: Notebook, note: int, least: float = LEAST, *, suggest: bo
     """
     book.store.note(note)
     known, head = note_vectors(book), _head(book)
-    has = {name.casefold() for name in book.store.tags(note)} | _taken(book, note)
-    at, found = known.place(note), []
-    if at is not None and head.names:
-        scores = np.append(known.vectors[at], 1.0) @ head.weights
-        for place, name in enumerate(head.names):
-            sure = _sure(head, place, float(scores[place]))
-            if sure >= least and name.casefold() not in has:
-                found.append(Proposal(name, round(sure, 3), _nearest(known, at, head.members[place])))
-    found.sort(key=lambda one: -one.confidence)
+    has = _settled(book, note, _said(book))
+    found = _fitting(known, head, note, has, least)
     return found + (_words_of(book, note, has | {name.casefold() for name in head.names}) if suggest else [])
 
 
@@ -124,7 +117,6 @@ def tag_note(book: Notebook, note: int, name: str) -> None:
         book.store.note(note)
         book.store.tag(note, name)
         book.store.correct("tag", note, {"tag": name})
-    book.caches.pop(CACHE, None)
 
 
 def untag_note(book: Notebook, note: int, name: str) -> None:
@@ -134,7 +126,6 @@ def untag_note(book: Notebook, note: int, name: str) -> None:
         book.store.note(note)
         book.store.untag(note, name)
         book.store.correct("untag", note, {"tag": name})
-    book.caches.pop(CACHE, None)
 
 
 def store_proposals(book: Notebook, least: float = LEAST) -> int:
@@ -142,11 +133,24 @@ def store_proposals(book: Notebook, least: float = LEAST) -> int:
     store, count = book.store, 0
     with store.writing():
         store.db.execute("DELETE FROM tag WHERE origin = 'model'")
+        known, head, said = note_vectors(book), _head(book), _said(book)
         for note in [note.id for note in store.notes()]:
-            for one in propose_tags(book, note, least):
+            for one in _fitting(known, head, note, _settled(book, note, said), least):
                 store.tag(note, one.name, "model", one.confidence)
                 count += 1
     return count
+
+
+def _fitting(known: NoteVectors, head: Head, note: int, has: set[str], least: float) -> list[Proposal]:
+    """The tags of a head that fit a note, the surest first, but for those in `has`."""
+    at, found = known.place(note), []
+    if at is not None and head.names:
+        scores = np.append(known.vectors[at], 1.0) @ head.weights
+        for place, name in enumerate(head.names):
+            sure = _sure(head, place, float(scores[place]))
+            if sure >= least and name.casefold() not in has:
+                found.append(Proposal(name, round(sure, 3), _nearest(known, at, head.members[place])))
+    return sorted(found, key=lambda one: -one.confidence)
 
 
 def _head(book: Notebook) -> Head:
@@ -175,23 +179,26 @@ def _sure(head: Head, place: int, score: float) -> float:
     return float(np.interp(score, values, chances))
 
 
-def _refused(book: Notebook, known: NoteVectors, places: dict[str, int]) -> NDArray[np.int64]:
+def _said(book: Notebook) -> dict[tuple[int | None, str], bool]:
+    """(note, tag in small letters) -> whether the user's last word was that it does not fit."""
+    rows = book.store.corrections()
+    return {
+        (note, str(told.get("tag", "")).casefold()): kind == "untag"
+        for _, kind, note, told in rows
+        if kind in ("tag", "untag")
+    }
+
+
+def _refused(said: dict[tuple[int | None, str], bool], known: NoteVectors, places: dict[str, int]) -> NDArray[np.int64]:
     """(row, tag) of what the user took away and did not give again."""
-    found = {}
-    for _, kind, note, told in book.store.corrections():
-        at, place = known.place(note or 0), places.get(str(told.get("tag", "")).casefold())
-        if kind in ("tag", "untag") and at is not None and place is not None:
-            found[at, place] = kind == "untag"
-    return np.array([pair for pair, is_off in found.items() if is_off], np.int64).reshape(-1, 2)
+    off = [(known.place(note or 0), places.get(name)) for (note, name), is_off in said.items() if is_off]
+    return np.array([pair for pair in off if None not in pair], np.int64).reshape(-1, 2)
 
 
-def _taken(book: Notebook, note: int) -> set[str]:
-    """Tags that the user said do not fit this note."""
-    found: dict[str, bool] = {}
-    for _, kind, own, told in book.store.corrections():
-        if own == note and kind in ("tag", "untag"):
-            found[str(told.get("tag", "")).casefold()] = kind == "untag"
-    return {name for name, is_off in found.items() if is_off}
+def _settled(book: Notebook, note: int, said: dict[tuple[int | None, str], bool]) -> set[str]:
+    """Tags that a note has, and those that the user said do not fit it."""
+    off = {name for (own, name), is_off in said.items() if own == note and is_off}
+    return {name.casefold() for name in book.store.tags(note)} | off
 
 
 def _nearest(known: NoteVectors, at: int, members: Sequence[int] | NDArray[np.int64]) -> tuple[int, ...]:

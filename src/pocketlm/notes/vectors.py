@@ -36,11 +36,6 @@ class NoteVectors:
         at = int(np.searchsorted(self.ids, note))
         return at if at < len(self.ids) and self.ids[at] == note else None
 
-    def rows(self, notes: Sequence[int]) -> Ints:
-        """The rows of those notes that have a vector, in their order."""
-        found = [at for note in notes if (at := self.place(note)) is not None]
-        return np.array(found, dtype=np.int64)
-
 
 def note_vectors(book: Notebook) -> NoteVectors:
     """The notes' vectors as the file stands; kept until it changes."""
@@ -51,14 +46,6 @@ def note_vectors(book: Notebook) -> NoteVectors:
         book.caches[CACHE] = kept
     found: NoteVectors = kept[1]
     return found
-
-
-def passage_vectors(store: Store, note: int) -> tuple[list[int], Vectors]:
-    """A note's passages that have a vector: their numbers, and their directions (passages, width)."""
-    rows = store.db.execute(
-        "SELECT id, vector FROM passage WHERE note = ? AND vector IS NOT NULL ORDER BY start", (note,)
-    ).fetchall()
-    return [row[0] for row in rows], directions([row[1] for row in rows])
 
 
 def directions(codes: Sequence[bytes]) -> Vectors:
