@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import shutil
 from collections.abc import Callable
@@ -45,6 +46,13 @@ def test_a_sound_file_passes_and_is_used_again(trained: Subject, format: Format,
     before = made.folder.stat().st_mtime_ns
     never = replace(trained, reference=lambda: pytest.fail("scored again"))
     assert export(never, format, tmp_path / "out").folder.stat().st_mtime_ns == before
+
+
+def test_files_of_an_earlier_form_are_made_anew(trained: Subject, format: Format, tmp_path: Path) -> None:
+    earlier = copy.copy(format)
+    object.__setattr__(earlier, "form", format.form - 1)  # Core ML's is a frozen dataclass
+    key = bundle.export(trained, earlier, out=tmp_path / "out", latency=False).manifest["key"]
+    assert export(trained, format, tmp_path / "out").manifest["key"] != key
 
 
 def test_another_precision_replaces_it(trained: Subject, format: Format, tmp_path: Path) -> None:

@@ -88,12 +88,14 @@ class Format(Protocol):
 
     Attributes:
         name: as in `--to NAME`.
+        form: rises whenever the same model would be written otherwise; files of an earlier form are made anew.
         precisions: names it can write, the default first, for each kind of model.
         runtime: what opens the file, for people.
         executes: whether that runtime exists on this system.
     """
 
     name: str
+    form: int
     precisions: Mapping[Kind, tuple[str, ...]]
     runtime: str
     executes: bool

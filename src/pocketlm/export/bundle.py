@@ -112,7 +112,9 @@ def export(
     format = find_format(to) if isinstance(to, str) else to
     chosen = find_precision(format, subject.source.kind, precision)
     folder = out or subject.home / "exports" / format.name
-    key = sha256_value([subject.identity, format.name, chosen, [row.to_json() for row in subject.rows], CHECKING])
+    key = sha256_value(
+        [subject.identity, format.name, chosen, [row.to_json() for row in subject.rows], CHECKING, format.form]
+    )
     bundle = Bundle(folder)
     if not _is_made(bundle, key):
         _make(subject, format, chosen, folder, key, threads)

@@ -45,6 +45,7 @@ class CoreMlFormat:
     context: int = CONTEXT
     name: str = "coreml"
     runtime: str = "Core ML (iOS 18, macOS 15 and later)"
+    form: int = 1
 
     @property
     def precisions(self) -> Mapping[Kind, tuple[str, ...]]:

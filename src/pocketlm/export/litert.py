@@ -43,6 +43,7 @@ class LitertFormat:
     """
 
     name = "litert"
+    form = 1
     precisions: ClassVar[dict[Kind, tuple[str, ...]]] = {
         "decoder": ("int8", "int4", "fp16", "fp32"),
         "encoder": ("int8", "fp16", "fp32"),

@@ -15,7 +15,6 @@ from pocketlm.engines.embedder import Embedder, open_embedder
 
 DEFAULT = "minilm-int8"  # all-MiniLM-L6-v2 in 8 bits on ONNX Runtime
 BASE = "starter:minilm-l6"
-FORM = 2  # grows when the export gives other vectors
 
 
 class NoEncoder:
@@ -48,10 +47,11 @@ def open_encoder(uri: str = DEFAULT) -> Embedder:
 
 def _exported() -> Path:
     """The ONNX file of the default encoder; made where it is not there yet."""
-    folder = cache_dir() / "encoders" / f"{DEFAULT}-{FORM}"
+    from pocketlm.export.onnx import OnnxFormat
+
+    folder = cache_dir() / "encoders" / f"{DEFAULT}-{OnnxFormat.form}"
     if not (folder / "model.onnx").is_file():
         from pocketlm.export.base import Source
-        from pocketlm.export.onnx import OnnxFormat
         from pocketlm.models.load import lineage, resolve_encoder
 
         say("preparing the encoder of notes (once)")

@@ -11,13 +11,13 @@ from numpy.typing import NDArray
 
 from pocketlm.engines.base import Engine
 from pocketlm.engines.embedder import Embedder
-from pocketlm.notes.encoder import DEFAULT, open_encoder
+from pocketlm.notes.encoder import DEFAULT, NoEncoder, open_encoder
 from pocketlm.notes.store import Store
 
 GENERATOR = "starter:smollm2-135m"
 NO_GENERATOR = "none"  # nothing is written, only quoted
 ENCODER_SETTING = "encoder"
-NO_ENCODER = "none"  # words alone
+NO_ENCODER = NoEncoder.uri  # words alone
 
 
 class Notebook:
