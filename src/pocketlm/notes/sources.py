@@ -156,7 +156,7 @@ def _note(key: str, text: str, stamp: str) -> Draft:
     is_text = path.suffix.lower() == ".txt"
     head, content = ({}, clean(text)) if is_text else split_head(clean(text))
     heading = None if is_text else HEADING.search(without_code(content[:2000]))
-    tags = [*_listed(head.get("tags")), *_listed(head.get("tag")), *tags_in(content)]
+    tags = [*listed(head.get("tags")), *listed(head.get("tag")), *tags_in(content)]
     return Draft(
         key=key,
         content=content,
@@ -262,7 +262,7 @@ def _row(value: Any, line: int, kind: str) -> Draft | Fault:
         title=str(told.get("title", "")),
         date=day,
         folder=str(told.get("folder", "")),
-        tags=tuple(dict.fromkeys([*_listed(told.get("tags")), *tags_in(content)])),
+        tags=tuple(dict.fromkeys([*listed(told.get("tags")), *tags_in(content)])),
         links=tuple(links_in(content, {})),
         head={name: given for name, given in value.items() if name not in names},
     )
@@ -303,7 +303,8 @@ def clean(text: str) -> str:
     return text
 
 
-def _listed(value: Any) -> list[str]:
+def listed(value: Any) -> list[str]:
+    """Tags as a list, without #, however they are written."""
     if isinstance(value, str):
         value = re.split(r"[,\s]+", value)
     found = value if isinstance(value, list) else [] if value is None else [value]
