@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -44,3 +46,48 @@ def test_a_new_file_may_be_encrypted_from_the_start(tmp_path: Path) -> None:
     with Store(tmp_path / "notes.db", password="p") as store:
         store.put(store.source("/x", "json"), Draft("a", SECRET), "h", [(0, 5, None)])
     assert b"walnut" not in files(tmp_path)
+
+
+OTHER = """
+import sys
+from pocketlm.notes.note import Draft
+from pocketlm.notes.store import Store
+with Store(sys.argv[1]) as store:
+    print(store.count(), flush=True)  # it is open, but holds no lock any more
+    sys.stdin.readline()
+    store.put(1, Draft("new", "still here"), "h", [(0, 10, None)])
+"""
+
+
+def test_a_file_that_is_open_elsewhere_is_left_alone(tmp_path: Path) -> None:
+    make_notebook(tmp_path, [SECRET]).close()
+    file = tmp_path / "notes.db"
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
+    with subprocess.Popen([sys.executable, "-c", OTHER, str(file)], text=True, **pipes) as other:  # type: ignore[call-overload]
+        assert other.stdout.readline() == "1\n"
+        with pytest.raises(InputError, match="another program has it open"):
+            convert(file, "", "p")
+        other.communicate("go on\n")
+    with Store(file) as store:
+        assert store.count() == 2
+    assert [one.name for one in tmp_path.iterdir()] == ["notes.db"]
+
+
+def test_nothing_is_lost_on_the_way(tmp_path: Path) -> None:
+    book = make_notebook(tmp_path, ["one", "two"])
+    book.store.remove(2)
+    book.close()
+    file = tmp_path / "notes.db"
+    convert(file, "", "p")
+    with pytest.raises(InputError, match="is encrypted already"):
+        convert(file, "", "p")
+    with Store(file, password="p") as store:
+        assert store.put(1, Draft("three", "three"), "h", [(0, 5, None)]) == 3  # 2 is not given again
+        store.db.execute("INSERT INTO words(words) VALUES('integrity-check')")
+        assert store.db.execute("PRAGMA journal_mode").fetchone() == ("wal",)
+        names = {name for (name,) in store.db.execute("SELECT name FROM sqlite_master")}
+    with Store(tmp_path / "other.db") as fresh:
+        assert names == {name for (name,) in fresh.db.execute("SELECT name FROM sqlite_master")}
+    convert(file, "p", "q")
+    with Store(file, password="q") as store:
+        assert store.count() == 2

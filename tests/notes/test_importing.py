@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
-import threading
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -13,8 +13,9 @@ import pytest
 from notes_tools import FakeEmbedder
 
 from pocketlm.core.errors import InputError
-from pocketlm.notes.importing import Imported, forget, import_notes, state_of, status, watch
-from pocketlm.notes.notebook import Notebook
+from pocketlm.notes.encoding import Vectors
+from pocketlm.notes.importing import Imported, forget, import_notes, states_of, status
+from pocketlm.notes.notebook import Notebook, to_bytes
 
 
 class Counting(FakeEmbedder):
@@ -69,7 +70,7 @@ def test_only_what_changed(tmp_path: Path, vault: Path) -> None:
     (vault / "c.md").unlink()
     (vault / "d.md").write_text("Note d is new.")
     assert numbers(import_notes(book, vault)) == (1, 1, 1, 1, 0, 0)
-    assert encoder.read[3:] == ["Note a was rewritten.", "Note d is new.", "Note b tells of bbbbb."]
+    assert encoder.read[3:] == ["Note a was rewritten.", "Note d is new."]  # that of the renamed one is known
     assert contents(book).keys() == {"a.md", "renamed.md", "d.md"}
     after = {note.key: note.id for note in book.store.notes()}
     assert after["a.md"] == ids["a.md"] and after["renamed.md"] == ids["b.md"] and after["d.md"] not in ids.values()
@@ -88,11 +89,11 @@ def test_what_fails_keeps_its_older_version_and_is_mended(tmp_path: Path, vault:
     (vault / "a.md").write_bytes(b"\xff\xfe broken")
     done = import_notes(book, vault)
     assert "is not UTF-8" in done.failed["a.md"] and contents(book)["a.md"].startswith("Note a")
-    assert state_of(book.store, 1, "a.md").startswith("failed because it is not UTF-8")
+    assert states_of(book.store, "a.md")[str(vault)].startswith("failed because it is not UTF-8")
     assert status(book.store)[0]["failed"].keys() == {"a.md"} and status(book.store)[0]["indexed"] == 3
     (vault / "a.md").write_text("Mended.")
     assert numbers(import_notes(book, vault)) == (0, 1, 0, 0, 2, 0)
-    assert state_of(book.store, 1, "a.md") == "indexed" and status(book.store)[0]["failed"] == {}
+    assert states_of(book.store, "a.md")[str(vault)] == "indexed" and status(book.store)[0]["failed"] == {}
 
 
 def test_an_interrupted_import_shows_nothing_and_goes_on(
@@ -106,24 +107,163 @@ def test_an_interrupted_import_shows_nothing_and_goes_on(
         import_notes(opened(tmp_path, Counting(breaks_at="At z")), vault)
     book = opened(tmp_path, again := Counting())
     assert contents(book)["a.md"].startswith("Note a tells") and "z.md" not in contents(book)
-    assert state_of(book.store, 1, "a.md") == "waiting" and status(book.store)[0]["waiting"] == 2
+    assert states_of(book.store, "a.md")[str(vault)] == "waiting" and status(book.store)[0]["waiting"] == 2
     assert numbers(import_notes(book, vault)) == (1, 1, 0, 0, 2, 0)
     assert again.read == ["At z it breaks."]  # the vector of a.md was kept
     assert contents(book)["a.md"] == "Changed a." and status(book.store)[0]["waiting"] == 0
     assert book.store.db.execute("SELECT count(*) FROM made_vector").fetchone() == (0,)
 
 
+class Other(Counting):
+    """Of half the width."""
+
+    def __init__(self, breaks_at: str = "\0") -> None:
+        super().__init__("other", breaks_at)
+
+    def embed(self, texts: Sequence[str]) -> Any:
+        return super().embed(texts)[:, :32]
+
+
+def widths(book: Notebook) -> list[int]:
+    return [len(vector) for (vector,) in book.store.db.execute("SELECT vector FROM passage ORDER BY id")]
+
+
 def test_another_encoder_reads_everything_once_more(tmp_path: Path, vault: Path) -> None:
+    with opened(tmp_path) as book:
+        import_notes(book, vault)
+        book.store.set_merged(2, 1)  # may be taken apart again
+    with opened(tmp_path, Other()) as changed:
+        done = import_notes(changed, vault)
+        assert done.encoded == 3 and done.unchanged == 3 and changed.store.setting("encoder") == "other"
+        assert widths(changed) == [32] * 3
+
+
+def test_the_old_encoder_answers_until_the_new_one_is_through(
+    tmp_path: Path, vault: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("pocketlm.notes.encoding.BATCH", 1)
+    import_notes(opened(tmp_path), vault)
+    with pytest.raises(KeyboardInterrupt):
+        import_notes(opened(tmp_path, Other(breaks_at="Note c")), vault)
+    book = opened(tmp_path, again := Other())
+    assert widths(book) == [64] * 3 and book.store.setting("encoder") == "fake"
+    import_notes(book, vault)
+    assert widths(book) == [32] * 3 and again.read == ["Note c tells of ccccc."]
+
+
+def test_passages_that_stay_are_not_read_again(tmp_path: Path, vault: Path) -> None:
+    parts = [" ".join([word] * 90) + "." for word in ("Alpha", "Beta", "Gamma")]
+    (vault / "long.md").write_text("\n\n".join(parts))
+    book = opened(tmp_path, encoder := Counting())
+    import_notes(book, vault)
+    encoder.read.clear()
+    touch(vault / "long.md", "\n\n".join([parts[0], parts[1].replace("Beta", "New"), parts[2]]))
+    done = import_notes(book, vault)
+    assert done.encoded == 1 and len(encoder.read) == 1 and encoder.read[0].startswith("New New")
+    stored = [vector for (vector,) in book.store.db.execute("SELECT vector FROM passage WHERE note = 4 ORDER BY start")]
+    texts = [passage.text for passage in book.store.passages(4)]
+    assert stored == to_bytes(encoder.embed(texts))
+
+
+def test_vectors_that_another_program_took_away_are_made_again(
+    tmp_path: Path, vault: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    book = opened(tmp_path)
+    keep = Vectors.keep
+
+    def and_lose(self: Vectors, *args: Any) -> None:
+        keep(self, *args)
+        book.store.db.execute("DELETE FROM made_vector")
+
+    monkeypatch.setattr(Vectors, "keep", and_lose)
+    import_notes(book, vault)
+    assert widths(book) == [64] * 3
+
+
+def test_an_interrupted_import_is_no_other_ones_business(tmp_path: Path, vault: Path) -> None:
     book = opened(tmp_path)
     import_notes(book, vault)
-    before = book.store.db.execute("SELECT vector FROM passage ORDER BY id").fetchall()
-    other = Counting("other")
-    other.embed = lambda texts: -FakeEmbedder().embed(texts)  # type: ignore[method-assign, assignment]
-    changed = opened(tmp_path, other)
-    done = import_notes(changed, vault)
-    assert done.encoded == 3 and done.unchanged == 3 and changed.store.setting("encoder") == "other"
-    after = changed.store.db.execute("SELECT vector FROM passage ORDER BY id").fetchall()
-    assert len(after) == 3 and all(a != b for a, b in zip(before, after, strict=True))
+    book.store.tag(2, "mine")
+    (vault / "b.md").rename(vault / "moved.md")
+    (vault / "z.md").write_text("At z it breaks.")
+    with pytest.raises(KeyboardInterrupt):
+        import_notes(opened(tmp_path, Counting(breaks_at="At z")), vault)
+    (tmp_path / "other.jsonl").write_text('{"id": "x", "content": "Elsewhere."}\n')
+    assert numbers(import_notes(book, tmp_path / "other.jsonl")) == (1, 0, 0, 0, 0, 0)
+    assert "z.md" not in contents(book)
+    assert numbers(import_notes(book, vault)) == (1, 0, 1, 0, 2, 0)
+    assert book.store.find("moved.md").id == 2 and book.store.tags(2) == ["mine"]
+
+
+def test_renames_of_notes_of_one_text(tmp_path: Path, vault: Path) -> None:
+    for name in ("one", "two", "three"):
+        (vault / f"{name}.md").write_text("")
+    for name in ("x", "y"):
+        (vault / f"{name}.md").write_text("The same text.")
+    book = opened(tmp_path)
+    import_notes(book, vault)
+    ids = {note.key: note.id for note in book.store.notes()}
+    (vault / "sub").mkdir()
+    for name in ("two", "y"):
+        (vault / f"{name}.md").rename(vault / "sub" / f"{name}.md")
+    (vault / "one.md").rename(vault / "first.md")  # nothing tells it from a new one
+    (vault / "x.md").rename(vault / "z.md")
+    assert numbers(import_notes(book, vault)) == (1, 0, 3, 1, 4, 0)
+    after = {note.key: note.id for note in book.store.notes()}
+    assert [after[key] for key in ("sub/two.md", "sub/y.md", "z.md")] == [
+        ids[key] for key in ("two.md", "y.md", "x.md")
+    ]
+
+
+def test_what_cannot_be_read_deletes_nothing(tmp_path: Path) -> None:
+    file, whole = tmp_path / "a.json", json.dumps([{"id": str(i), "content": f"Text {i}."} for i in range(5)])
+    file.write_text(whole)
+    book = opened(tmp_path)
+    import_notes(book, file)
+    touch(file, whole[:70])
+    for _ in range(2):
+        done = import_notes(book, file)
+        assert numbers(done) == (0, 0, 0, 0, 2, 1) and done.kept == 3 and book.store.count() == 5
+    touch(file, json.dumps(json.loads(whole)[:2]))
+    assert numbers(import_notes(book, file)) == (0, 0, 0, 3, 2, 0)
+    assert status(book.store)[0]["failed"] == {}
+
+
+def test_an_empty_folder_is_taken_for_a_drive_that_is_not_there(tmp_path: Path, vault: Path) -> None:
+    book = opened(tmp_path)
+    import_notes(book, vault)
+    vault.rename(tmp_path / "away")
+    vault.mkdir()
+    with pytest.raises(InputError, match="holds no notes now, but 3 came from there"):
+        import_notes(book, vault)
+    assert book.store.count() == 3
+
+
+def test_a_folder_that_may_not_be_read_keeps_its_notes(
+    tmp_path: Path, vault: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (vault / "sub").mkdir()
+    (vault / "sub" / "x.md").write_text("Kept.")
+    book = opened(tmp_path)
+    import_notes(book, vault)
+    scandir = os.scandir
+
+    def refused(path: Any) -> Any:
+        if str(path).endswith("sub"):
+            raise PermissionError(errno.EACCES, "Permission denied", str(path))
+        return scandir(path)
+
+    monkeypatch.setattr(os, "scandir", refused)
+    done = import_notes(book, vault)
+    assert done.kept == 1 and done.failed == {"sub": "cannot be read (Permission denied)"} and book.store.count() == 4
+
+
+def test_an_import_without_news_writes_nothing(tmp_path: Path, vault: Path) -> None:
+    book = opened(tmp_path)
+    import_notes(book, vault)
+    before = book.store.db.total_changes
+    import_notes(book, vault)
+    assert book.store.db.total_changes == before
 
 
 def test_one_file_of_many_notes(tmp_path: Path) -> None:
@@ -156,26 +296,3 @@ def test_a_note_without_text_is_found_by_its_title(tmp_path: Path, vault: Path) 
     import_notes(book, vault)
     row = book.store.db.execute("SELECT rowid FROM words WHERE words MATCH 'aalborg'").fetchall()
     assert len(row) == 1 and book.store.find("Aalborg").content == ""
-
-
-def test_watching(tmp_path: Path, vault: Path) -> None:
-    pytest.importorskip("watchfiles")
-    opened(tmp_path).close()
-    told: list[Imported] = []
-    ready, stop = threading.Event(), threading.Event()
-
-    def follow() -> None:
-        with opened(tmp_path) as book:
-            import_notes(book, vault)
-            ready.set()
-            watch(book, vault, lambda done: (told.append(done), stop.set()), stop)  # type: ignore[func-returns-value]
-
-    thread = threading.Thread(target=follow)
-    thread.start()
-    assert ready.wait(20)
-    for attempt in range(100):  # the watch begins a moment after it is asked for
-        (vault / "new.md").write_text(f"Seen at attempt {attempt}.")
-        if stop.wait(0.1):
-            break
-    thread.join(20)
-    assert not thread.is_alive() and told and told[0].added == 1

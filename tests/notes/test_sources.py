@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -66,8 +67,10 @@ def test_a_file_that_is_as_it_was_is_not_opened(tmp_path: Path) -> None:
     ("bytes_", "why"),
     [
         (b"caf\xe9", "is not UTF-8 text (byte 3)"),
-        (b"---\nkey: [1, 2\n---\ntext", "its frontmatter is not YAML, line"),
-        (b"---\n{{date}}:\n  a: {{x}}\n---\ntext", "its frontmatter is not YAML"),
+        (b"---\nkey: [1, 2\n---\ntext", "has a frontmatter that is not YAML (line"),
+        (b"---\n{{date}}:\n  a: {{x}}\n---\ntext", "has a frontmatter that is not YAML"),
+        (b"---\ndate: 2024-13-45\n---\ntext", "month must be in 1..12"),
+        (b"---\na: &x [*x]\n---\ntext", "it holds itself"),
     ],
 )
 def test_a_broken_file_says_why(tmp_path: Path, bytes_: bytes, why: str) -> None:
@@ -93,11 +96,11 @@ def test_rows(tmp_path: Path) -> None:
     assert [(one.key, one.content, one.date, one.tags) for one in drafts] == [
         ("a", "One two #x", "1665-07-15", ("x",)),
         ("7", "Three", "2023-11-14T22:13:20", ("red", "blue")),
-        ("5", "no id", "2021-05-03T00:00:00", ()),
+        (drafts[2].key, "no id", "2021-05-03", ()),
     ]
     assert drafts[0].head == {"mood": "calm"}
     assert [one.why for one in found if isinstance(one, Fault)] == [
-        'the id "a" stands twice in notes.json; give each note its own',
+        "has an id that stands twice in notes.json; give each note its own",
         "has no text; its text belongs into content or text or body",
     ]
 
@@ -112,6 +115,85 @@ def test_lines_and_tables(tmp_path: Path) -> None:
         ("1", "a, b", ("red",)),
         ("2", "c", ()),
     ]
+
+
+def rows_of(file: Path, text: str) -> list[object]:
+    file.write_text(text)
+    return list(read(file, kind_of(file), {}))
+
+
+def test_a_row_without_an_id_is_known_by_its_text(tmp_path: Path) -> None:
+    texts = ["one", "two", "two"]
+    before = rows_of(tmp_path / "a.json", json.dumps([{"text": text} for text in texts]))
+    after = rows_of(tmp_path / "a.json", json.dumps([{"text": text} for text in ["new", *texts]]))
+    keys = [one.key for one in before if isinstance(one, Draft)]
+    assert len(set(keys)) == 3 and [one.key for one in after[1:] if isinstance(one, Draft)] == keys
+
+
+def test_columns_are_known_however_they_are_written(tmp_path: Path) -> None:
+    found = rows_of(
+        tmp_path / "a.csv", "Title,Body,Created At,mood\nA,text,03.05.2024 10:00,calm\nB,text b,last spring,\n"
+    )
+    assert isinstance(found[0], Draft) and isinstance(found[1], Draft)
+    assert (found[0].title, found[0].content, found[0].date) == ("A", "text", "2024-05-03T10:00:00")
+    assert found[0].head == {"mood": "calm"}
+    assert found[1].date == "" and found[1].head["Created At"] == "last spring"  # what is not understood is not lost
+    with pytest.raises(InputError, match="its columns are who, what"):
+        rows_of(tmp_path / "b.csv", "who,what\nme,this\n")
+
+
+def test_what_hides_others_is_told_from_what_is_wrong_alone(tmp_path: Path) -> None:
+    lines = rows_of(tmp_path / "a.jsonl", '{"id": 1, "text": "a"}\n{"id": 2, "te\n{"id": 3}\n')
+    assert [(one.key, one.hides) for one in lines if isinstance(one, Fault)] == [("line 2", True), ("3", False)]
+    cut = rows_of(tmp_path / "a.json", '[{"id": 1, "text": "a"}, {"id": 2, "te')
+    assert isinstance(cut[-1], Fault) and cut[-1].hides and cut[-1].why.startswith("is not valid JSON")
+
+
+def test_bytes_that_are_no_text(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_bytes(b"id,text\n1,caf\xe9\n2,fine\n")
+    found = list(read(tmp_path / "a.csv", "csv", {}))
+    assert isinstance(found[0], Fault) and "not UTF-8" in found[0].why and isinstance(found[1], Draft)
+    half = rows_of(tmp_path / "a.json", r'[{"id": "\ud800", "content": "x \ud800 [[B]]", "extra": "\udc00"}]')[0]
+    assert isinstance(half, Draft) and (half.key, half.content, half.head) == ("?", "x ? [[B]]", {"extra": "?"})
+    assert half.content[half.links[0].start :] == "[[B]]"
+
+
+def test_a_files_name_that_is_no_text(tmp_path: Path) -> None:
+    name = os.fsencode(tmp_path) + b"/caf\xe9.md"
+    try:
+        Path(os.fsdecode(name)).write_text("text")
+    except OSError:
+        pytest.skip("this file system takes no such names")
+    assert list(all_of(tmp_path)) == ["caf?.md"]
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "title", "day"),
+    [
+        ("2024-05-03 Walk.md", "x", "2024-05-03 Walk", "2024-05-03"),
+        ("2024_05_03.md", "# Friday\nx", "Friday", "2024-05-03"),
+        ("202405031030 Idea.md", "x", "202405031030 Idea", "2024-05-03"),
+        ("2024/05/03.md", "x", "03", "2024-05-03"),
+        ("Setup 99999999.md", "```sh\n# install\n```\n# Setup\n", "Setup", ""),
+        ("plain.txt", "---\ntitle: no\n---\n# no heading", "plain", ""),
+        ("a.md", "---\ndate: someday\ncreated: 2024-05-03T10:00:00+02:00\n---\n", "a", "2024-05-03T10:00:00"),
+        ("a.md", "---\n---\ntext", "a", ""),
+    ],
+)
+def test_titles_and_days(tmp_path: Path, name: str, text: str, title: str, day: str) -> None:
+    (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+    (tmp_path / name).write_text(text)
+    found = all_of(tmp_path)[name]
+    assert isinstance(found, Draft) and (found.title, found.date) == (title, day)
+
+
+def test_what_yaml_knows_and_json_does_not(tmp_path: Path) -> None:
+    (tmp_path / "a.md").write_text(
+        "---\nn: .nan\nb: !!binary aGVsbG8=\n1: 2024-05-03\ntag: red\ntags: blue, green\n---\n#red x"
+    )
+    found = all_of(tmp_path)["a.md"]
+    assert isinstance(found, Draft) and found.tags == ("blue", "green", "red")
+    assert json.loads(json.dumps(found.head, allow_nan=False))["1"] == "2024-05-03"
 
 
 def test_what_is_no_source_is_named(tmp_path: Path) -> None:

@@ -44,10 +44,52 @@ def test_frontmatter_is_made_where_there_is_none() -> None:
     )
 
 
-@pytest.mark.parametrize("tags", ["tags: {a: 1}\n", "tags: [a,\n  b]\n", "tags: 'a, b'\n", "tags: [a\n"])
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ("---\n---\nText.", "---\ntags:\n  - new\n---\nText."),
+        ("---\na line between rules\n---\nText.", "---\ntags:\n  - new\n---\n---\na line between rules\n---\nText."),
+        ("---\ntag: New\n---\nText.", "---\ntag: New\n---\nText."),
+        ("---\ntags: # c\n  - a\n  # d\n  - b\n---\n", None),
+    ],
+)
+def test_odd_frontmatter(before: str, after: str | None) -> None:
+    if after is None:  # only a list that stays whole is added to, and its order is kept
+        with pytest.raises(InputError, match="cannot be added to"):
+            added(before, ["new"], "x.md")
+    else:
+        assert added(before, ["new"], "x.md") == after
+
+
+@pytest.mark.parametrize(
+    "tags",
+    [
+        "tags: {a: 1}\n",
+        "tags: [a,\n  b]\n",
+        "tags: 'a, b'\n",
+        "tags: [a\n",
+        '"tags": [a]\n',
+        "tags: &x [a]\nmore: *x\n",
+    ],
+)
 def test_what_cannot_be_added_to_is_refused(tags: str) -> None:
     with pytest.raises(InputError, match=r"x\.md"):
         added(BEFORE.format(tags=tags), ["new"], "x.md")
+
+
+def test_a_link_stays_a_link(tmp_path: Path) -> None:
+    vault, file = tmp_path / "vault", tmp_path / "elsewhere.md"
+    vault.mkdir()
+    file.write_text("Text.")
+    try:
+        (vault / "a.md").symlink_to(file)
+    except OSError:
+        pytest.skip("no links here")
+    with Notebook(tmp_path / "notes.db", encoder=FakeEmbedder()) as book:
+        import_notes(book, vault)
+        book.store.tag(1, "mine")
+        write_tags(book.store, vault)
+    assert (vault / "a.md").is_symlink() and file.read_text().startswith("---\ntags:\n  - mine\n---\n")
 
 
 def test_only_the_users_tags_and_only_unchanged_files(tmp_path: Path) -> None:

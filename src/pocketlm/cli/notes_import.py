@@ -36,8 +36,8 @@ def import_(
     import time
 
     from pocketlm.notes.importing import import_notes
-    from pocketlm.notes.importing import watch as follow
     from pocketlm.notes.notebook import Notebook
+    from pocketlm.notes.watching import watch as follow
 
     with Notebook(db, encoder=encoder, password=password) as book:
         began = time.perf_counter()
@@ -47,7 +47,7 @@ def import_(
         if watch:
             typer.echo(f"watching {path}; Ctrl-C ends it", err=True)
             try:
-                follow(book, path, lambda news: output(as_json, asdict(news), told(news)) if news.is_news else None)
+                follow(book, path, lambda news: output(as_json, asdict(news), told(news)))
             except KeyboardInterrupt:
                 raise typer.Exit(EXIT_DONE) from None
 
@@ -64,11 +64,19 @@ def told(done: Imported) -> str:
     }
     line = ", ".join(f"{count} {name}" for name, count in counts.items() if count) or "nothing there"
     reasons = [f"  failed: {key} {why}" for key, why in list(done.failed.items())[:SHOWN]]
-    more = len(done.failed) - SHOWN
-    return "\n".join([line, *reasons, *([f"  and {more} more: pocketlm notes status"] if more > 0 else [])])
+    if len(done.failed) > SHOWN:
+        reasons.append(f"  and {len(done.failed) - SHOWN} more: pocketlm notes status")
+    if done.kept:
+        reasons.append(f"  {done.kept} notes that are not found now were kept, since a part could not be read")
+    return "\n".join([line, *reasons])
 
 
-def status(db: Db = DB, password: Password = "", as_json: Json = False) -> None:
+def status(
+    note: Annotated[str, typer.Argument(help="A note's id or path as its source has it; all sources without.")] = "",
+    db: Db = DB,
+    password: Password = "",
+    as_json: Json = False,
+) -> None:
     """Say what is indexed, what waits for the end of an import, and what failed and why."""
     be_quiet(as_json)
     from pocketlm.notes import importing
@@ -76,12 +84,15 @@ def status(db: Db = DB, password: Password = "", as_json: Json = False) -> None:
     from pocketlm.notes.store import Store
 
     with Store(db, password=password, must_exist=True) as store:
+        if note:
+            states = importing.states_of(store, note)
+            output(as_json, states, "\n".join(f"{path}: {state}" for path, state in states.items()))
+            return
         sources, encoder = importing.status(store), store.setting(ENCODER_SETTING, "none yet")
     lines = [f"{db}, encoder {encoder}"]
     for one in sources:
-        lines.append(
-            f"{one['path']} ({one['kind']}): {one['indexed']} indexed, {one['waiting']} waiting, {len(one['failed'])} failed"
-        )
+        counts = f"{one['indexed']} indexed, {one['waiting']} waiting, {len(one['failed'])} failed"
+        lines.append(f"{one['path']} ({one['kind']}): {counts}")
         lines += [f"  failed: {key} {why}" for key, why in one["failed"].items()]
     output(as_json, {"encoder": encoder, "sources": sources}, "\n".join(lines))
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import yaml
 
-FRONT = re.compile(r"\A---[ \t]*\r?\n(.*?)\r?\n---[ \t]*(?:\r?\n|\Z)", re.DOTALL)
+FRONT = re.compile(r"\A---[ \t]*\r?\n(.*?)(?:(?<=\n)|\r?\n)---[ \t]*(?:\r?\n|\Z)", re.DOTALL)
 HEADING = re.compile(r"^#\s+(.+?)\s*$", re.MULTILINE)
 
 

@@ -7,7 +7,8 @@ from datetime import datetime
 from itertools import count
 
 from pocketlm.core.errors import InputError
-from pocketlm.notes.importing import hash_of, parts_of, read_as
+from pocketlm.notes.encoding import parts_of, read_as
+from pocketlm.notes.importing import hash_of
 from pocketlm.notes.note import Draft, Note
 from pocketlm.notes.notebook import ENCODER_SETTING, Notebook, to_bytes
 from pocketlm.notes.store import OWN

@@ -5,42 +5,65 @@ What cannot be read becomes a `Fault` with the reason; it stops nothing else.
 
 from __future__ import annotations
 
+import hashlib
+import math
 import os
 import re
+from collections import Counter
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
-from datetime import date, datetime, timezone
-from pathlib import Path
+from dataclasses import dataclass, replace
+from datetime import date, datetime
+from functools import lru_cache
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 import yaml
 
 from pocketlm.core.errors import InputError
 from pocketlm.data.markdown import FRONT, HEADING
-from pocketlm.notes.note import Draft, moment
-from pocketlm.notes.wiki import links_in, tags_in
+from pocketlm.data.sources import read_items
+from pocketlm.notes.note import Draft
+from pocketlm.notes.wiki import links_in, tags_in, without_code
+from pocketlm.notes.written import date_of
+
+LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # the same, ten times as fast
 
 FILES = (".md", ".markdown", ".txt")
 TABLES = {".json": "json", ".jsonl": "jsonl", ".ndjson": "jsonl", ".csv": "csv", ".tsv": "csv"}
-# fields of a row -> what they are; the first that is there counts, what is left goes into the head
+# names of fields, their letters alone -> what they are; the first that is there counts, what is left goes into the head
 FIELDS = {
-    "key": ("id", "key", "_id", "uuid", "path"),
-    "content": ("content", "text", "body", "note", "markdown"),
+    "key": ("id", "key", "uuid", "path"),
+    "content": ("content", "text", "body", "note", "markdown", "textcontent"),
     "title": ("title", "subject", "name", "heading"),
-    "date": ("date", "created", "created_at", "createdAt", "timestamp", "written", "time"),
+    "date": (
+        "date",
+        "created",
+        "createdat",
+        "creationdate",
+        "datecreated",
+        "createdtime",
+        "timestamp",
+        "written",
+        "time",
+    ),
     "folder": ("folder", "notebook", "category"),
-    "tags": ("tags", "labels", "keywords"),
+    "tags": ("tags", "tag", "labels", "keywords"),
 }
-DAY = re.compile(r"(?<!\d)(\d{4})-?(\d{2})-?(\d{2})(?!\d)")
-MILLISECONDS = 1e11  # moments counted from 1970 that are larger count these
+DAY = re.compile(r"(?<!\d)(\d{4})[-_./]?(\d{2})[-_./]?(\d{2})(?:\d{4}|\d{6})?(?!\d)")  # also with a time behind it
+NOT_UTF8 = "\ufffd"  # what the reader of tables puts for such bytes
 
 
 @dataclass(frozen=True)
 class Fault:
-    """A note that could not be read, and why."""
+    """A note that could not be read, and why.
+
+    Attributes:
+        hides: so much could not be read that other notes may be missing too: a folder, or the rest of a file.
+    """
 
     key: str
     why: str
+    hides: bool = False
 
 
 @dataclass(frozen=True)
@@ -80,11 +103,11 @@ def read(path: Path, kind: str, stamps: Mapping[str, str]) -> Iterator[Found]:
         stamps: key -> `Draft.stamp` of what is known; a file of the same stamp is not opened.
     """
     if kind in ("json", "jsonl", "csv"):
-        yield from _rows(path)
-    else:
-        root = path if path.is_dir() else path.parent
-        for file in _files(path):
-            yield _file(file, root, stamps)
+        yield from _rows(path, kind)
+        return
+    root = path if path.is_dir() else path.parent
+    for file in _files(path):
+        yield file if isinstance(file, Fault) else _file(file, root, stamps)
 
 
 def stamp_of(path: Path) -> str:
@@ -96,165 +119,206 @@ def stamp_of(path: Path) -> str:
 # Files
 
 
-def _files(path: Path) -> Iterator[Path]:
+def _files(path: Path) -> Iterator[Path | Fault]:
     """The notes of a folder in order; what begins with a dot, such as .obsidian, is left out."""
     if path.is_file():
         yield path
         return
-    for folder, folders, names in os.walk(path):
+    closed: list[OSError] = []
+    for folder, folders, names in os.walk(path, onerror=closed.append):
         folders[:] = sorted(name for name in folders if not name.startswith("."))
-        yield from (
-            Path(folder, name) for name in sorted(names) if name.lower().endswith(FILES) and not name.startswith(".")
-        )
+        for name in sorted(names):
+            if name.lower().endswith(FILES) and not name.startswith("."):
+                yield Path(folder, name)
+    for error in closed:
+        key = Path(error.filename).relative_to(path).as_posix()
+        yield Fault(clean(key), f"cannot be read ({error.strerror})", hides=True)
 
 
 def _file(file: Path, root: Path, stamps: Mapping[str, str]) -> Found:
-    key = file.relative_to(root).as_posix()
+    key = clean(file.relative_to(root).as_posix())
     try:
         stamp = stamp_of(file)
         if stamps.get(key) == stamp:
             return Same(key)
-        text = file.read_bytes().decode("utf-8-sig")
-        return _note(key, text, stamp)
+        return _note(key, file.read_bytes().decode("utf-8-sig"), stamp)
     except OSError as error:
         return Fault(key, f"cannot be read ({error.strerror})")
     except UnicodeDecodeError as error:
         return Fault(key, f"is not UTF-8 text (byte {error.start}); save it as UTF-8")
-    except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        line = f", line {mark.line + 2}" if mark else ""
-        return Fault(
-            key, f"its frontmatter is not YAML{line}: {getattr(error, 'problem', error)}; mend it or take the --- away"
-        )
+    except BrokenHead as error:
+        return Fault(key, f"has a frontmatter that is not YAML ({error}); mend it or take the --- away")
 
 
 def _note(key: str, text: str, stamp: str) -> Draft:
-    """Raises yaml.YAMLError: the frontmatter is broken."""
-    head, content = split_head(text)
-    path = Path(key)
-    heading = HEADING.search(content[:2000])
-    stem = path.stem
-    title = str(head.get("title") or (heading[1] if heading else stem))
-    day = DAY.search(stem)
-    tags = dict.fromkeys([*_listed(head.get("tags", head.get("tag"))), *tags_in(content)])
-    told = next((head[name] for name in FIELDS["date"] if head.get(name)), "-".join(day.groups()) if day else "")
+    """Raises BrokenHead."""
+    path = PurePosixPath(key)
+    is_text = path.suffix.lower() == ".txt"
+    head, content = ({}, clean(text)) if is_text else split_head(clean(text))
+    heading = None if is_text else HEADING.search(without_code(content[:2000]))
+    tags = [*listed(head.get("tags")), *listed(head.get("tag")), *tags_in(content)]
     return Draft(
         key=key,
-        content=_clean(content),
-        title=title,
-        date=_date(told),
-        folder="" if str(path.parent) == "." else path.parent.as_posix(),
-        tags=tuple(tags),
-        links=tuple(links_in(_clean(content), head)),
-        head={name: _plain(value) for name, value in head.items()},
+        content=content,
+        title=clean(str(head.get("title") or (heading[1] if heading else path.stem))),
+        date=_day_of_writing(head, key.removesuffix(path.suffix)),
+        folder="" if str(path.parent) == "." else str(path.parent),
+        tags=tuple(dict.fromkeys(tags)),
+        links=tuple(links_in(content, head)),
+        head=head,
         stamp=stamp,
     )
 
 
+class BrokenHead(ValueError):
+    """A frontmatter that is not YAML, and why."""
+
+
 def split_head(text: str) -> tuple[dict[str, Any], str]:
-    """The frontmatter's keys and the text behind it, to the letter.
+    """The frontmatter's keys, as JSON can hold them, and the text behind it, to the letter.
 
     Raises:
-        yaml.YAMLError: it is not YAML, or no list of keys.
+        BrokenHead: it is not YAML.
     """
     found = FRONT.match(text)
-    if not found:
-        return {}, text
-    head = yaml.safe_load(found[1])
-    if head is None:
-        return {}, text[found.end() :]
-    if not isinstance(head, dict):
-        return {}, text  # a text between two rules
-    return {str(name): value for name, value in head.items()}, text[found.end() :]
+    head = read_head(found[1]) if found else None
+    return (head, text[found.end() :]) if found and head is not None else ({}, text)
+
+
+def read_head(front: str) -> dict[str, Any] | None:
+    """The keys of what stands between the rules; None where that is a text and no frontmatter.
+
+    Raises:
+        BrokenHead: it is not YAML.
+    """
+    try:
+        head = yaml.load(front, Loader=LOADER)
+        return plain(head) if isinstance(head, dict) else {} if head is None else None
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        line = f"line {mark.line + 2}: " if mark else ""
+        raise BrokenHead(f"{line}{getattr(error, 'problem', None) or error}") from None
+    except (ValueError, OverflowError) as error:  # a date that is none
+        raise BrokenHead(str(error)) from None
+    except RecursionError:
+        raise BrokenHead("it holds itself") from None
+
+
+def _day_of_writing(head: Mapping[str, Any], name: str) -> str:
+    """By the frontmatter, otherwise by the name. A file's time is no answer: copies and downloads change it."""
+    by_name = _by_letters(head)
+    for field in FIELDS["date"]:
+        if day := date_of(by_name.get(field)):
+            return day
+    days = (date_of("-".join(match.groups())) for match in DAY.finditer(name))
+    return next(filter(None, days), "")
 
 
 # Rows
 
 
-def _rows(path: Path) -> Iterator[Found]:
-    from pocketlm.data.sources import read_items
-
-    seen: set[str] = set()
-    for number, item in enumerate(read_items(path, is_row=lambda value: bool(_first(value, "content")[0])), 1):
+def _rows(path: Path, kind: str) -> Iterator[Found]:
+    seen: Counter[str] = Counter()
+    for item in read_items(path, is_row=lambda value: "content" in _known(value)):
         if item.problem:
-            yield Fault(f"line {item.line}", item.problem)
+            why = item.problem.removeprefix(str(path)).partition(": ")[2]
+            yield Fault(f"line {item.line}", f"is {why}" if why.startswith("not ") else why, hides=True)
             continue
-        found = _row(item.value, number)
-        if found.key in seen:
-            yield Fault(
-                f"{found.key} (line {item.line})",
-                f'the id "{found.key}" stands twice in {path.name}; give each note its own',
-            )
-            continue
-        seen.add(found.key)
+        if kind == "csv" and not seen:
+            _check_columns(path, item.value)
+        found = _row(item.value, item.line, kind)
+        seen[found.key] += 1
+        if seen[found.key] > 1:
+            if isinstance(found, Fault) or "key" in _known(item.value):
+                why = f"has an id that stands twice in {path.name}; give each note its own"
+                found = Fault(f"{found.key} (line {item.line})", why)
+            else:
+                found = replace(found, key=f"{found.key}-{seen[found.key]}")
         yield found
 
 
-def _row(value: Any, number: int) -> Draft | Fault:
+def _check_columns(path: Path, row: Mapping[str, Any]) -> None:
+    if not set(FIELDS["content"]) & _by_letters(row).keys():
+        raise InputError(f"{path}: its columns are {', '.join(row)}; call the one of the notes' text content")
+
+
+def _row(value: Any, line: int, kind: str) -> Draft | Fault:
     if not isinstance(value, dict):
-        return Fault(f"note {number}", 'is no object with a text; write {"id": ..., "content": ...}')
-    used = {}
-    for part in FIELDS:
-        name, given = _first(value, part)
-        if name:
-            used[part] = (name, given)
-    key = str(used["key"][1]) if "key" in used else str(number)
-    if "content" not in used or not isinstance(used["content"][1], str):
-        return Fault(key, f"has no text; its text belongs into {' or '.join(FIELDS['content'][:3])}")
-    content = _clean(used["content"][1])
-    names = {name for name, _ in used.values()}
-    told = {part: used[part][1] for part in used}
+        return Fault(f"line {line}", 'is no object with a text; write {"id": ..., "content": ...}')
+    value = plain(value)
+    known = _known(value)
+    told = {part: value[name] for part, name in known.items()}
+    content, key = told.get("content"), str(told.get("key", ""))
+    if not isinstance(content, str):
+        return Fault(key or f"line {line}", f"has no text; its text belongs into {' or '.join(FIELDS['content'][:3])}")
+    if NOT_UTF8 in content and kind == "csv":
+        return Fault(key or f"line {line}", "holds bytes that are not UTF-8; save the file as UTF-8")
+    day = date_of(told.get("date"))
+    names = {name for part, name in known.items() if part != "date" or day}
     return Draft(
-        key=key,
+        # the place in the file would be another note's as soon as a row is taken out
+        key=key or hashlib.sha256(content.encode()).hexdigest()[:16],
         content=content,
-        title=str(told.get("title") or ""),
-        date=_date(told.get("date", "")),
-        folder=str(told.get("folder") or ""),
-        tags=tuple(dict.fromkeys([*_listed(told.get("tags")), *tags_in(content)])),
+        title=str(told.get("title", "")),
+        date=day,
+        folder=str(told.get("folder", "")),
+        tags=tuple(dict.fromkeys([*listed(told.get("tags")), *tags_in(content)])),
         links=tuple(links_in(content, {})),
-        head={name: _plain(given) for name, given in value.items() if name not in names},
+        head={name: given for name, given in value.items() if name not in names},
     )
 
 
-def _first(value: Mapping[str, Any], part: str) -> tuple[str, Any]:
-    return next(((name, value[name]) for name in FIELDS[part] if value.get(name) not in (None, "")), ("", None))
+def _known(value: Mapping[str, Any]) -> dict[str, str]:
+    """What is known of a row -> the name of its field."""
+    by_name = {
+        letters: name for name, given in value.items() if given not in (None, "") and (letters := _letters(name))
+    }
+    return {
+        part: by_name[field]
+        for part, fields in FIELDS.items()
+        if (field := next((field for field in fields if field in by_name), ""))
+    }
 
 
-def _clean(text: str) -> str:
-    return text.replace("\0", "")  # SQLite's functions end a text there
+def _by_letters(value: Mapping[str, Any]) -> dict[str, Any]:
+    return {_letters(name): given for name, given in value.items()}
 
 
-def _listed(value: Any) -> list[str]:
+@lru_cache(maxsize=4096)
+def _letters(name: str) -> str:
+    return re.sub(r"[\W_]", "", name).lower()
+
+
+# Values
+
+
+def clean(text: str) -> str:
+    """A text as SQLite takes it: its functions end a text at a NUL, and half a character has no bytes."""
+    if "\0" in text:
+        text = text.replace("\0", "")
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return text.encode("utf-8", "replace").decode()
+    return text
+
+
+def listed(value: Any) -> list[str]:
+    """Tags as a list, without #, however they are written."""
     if isinstance(value, str):
         value = re.split(r"[,\s]+", value)
-    found = value if isinstance(value, (list, tuple)) else []
+    found = value if isinstance(value, list) else [] if value is None else [value]
     return [tag for one in found if (tag := str(one).strip().lstrip("#"))]
 
 
-def _date(value: Any) -> str:
-    """ISO 8601 of what a source calls a date; "" where it cannot be told."""
-    if isinstance(value, (datetime, date)):
-        return value.isoformat()
-    if isinstance(value, (int, float)) and not isinstance(value, bool) and abs(value) > 1e8:
-        seconds = value / 1000 if abs(value) > MILLISECONDS else value
-        return datetime.fromtimestamp(seconds, timezone.utc).replace(tzinfo=None).isoformat(timespec="seconds")
-    text = str(value or "").strip()
-    if moment(text):
-        return text
-    if not text:
-        return ""
-    from dateutil import parser
-
-    try:
-        return str(parser.parse(text).replace(tzinfo=None).isoformat())
-    except (ValueError, OverflowError):
-        return ""
-
-
-def _plain(value: Any) -> Any:
-    """A value that JSON can hold."""
+def plain(value: Any) -> Any:
+    """A value as JSON can hold it, on a phone too."""
+    if value is None or isinstance(value, (bool, int)):
+        return value
     if isinstance(value, (datetime, date)):
         return value.isoformat()
     if isinstance(value, dict):
-        return {str(name): _plain(given) for name, given in value.items()}
-    return [_plain(one) for one in value] if isinstance(value, (list, tuple, set)) else value
+        return {clean(str(name)): plain(given) for name, given in value.items()}
+    if isinstance(value, (list, tuple, set)):
+        return [plain(one) for one in value]
+    return value if isinstance(value, float) and math.isfinite(value) else clean(str(value))

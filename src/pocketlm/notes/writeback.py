@@ -6,13 +6,12 @@ import difflib
 import re
 from dataclasses import dataclass
 from pathlib import Path
-
-import yaml
+from typing import Any
 
 from pocketlm.core.errors import InputError
 from pocketlm.core.files import atomic_path
 from pocketlm.data.markdown import FRONT
-from pocketlm.notes.sources import stamp_of
+from pocketlm.notes.sources import BrokenHead, listed, read_head, stamp_of
 from pocketlm.notes.store import Store
 
 BOM = "\ufeff"
@@ -49,65 +48,71 @@ def write_tags(store: Store, vault: Path, *, dry_run: bool = False) -> list[Chan
     stamps = {key: stamp for key, stamp, _ in rows}
     for key, _, name in rows:
         given.setdefault(key, []).append(name)
-    planned = [(vault / key, *_planned(vault / key, stamps[key], tags)) for key, tags in given.items()]
+    planned = [_planned(vault / key, stamps[key], tags) for key, tags in given.items()]
     changes = []
     for (file, before, after), (key, tags) in zip(planned, given.items(), strict=True):
         if before == after:
             continue
-        old, new = (text.splitlines(keepends=True)[:40] for text in (before, after))
+        old, new = (text.splitlines(keepends=True) for text in (before, after))
         changes.append(Change(key, tuple(tags), "".join(difflib.unified_diff(old, new, key, key, n=1)).rstrip()))
         if not dry_run:
             with atomic_path(file) as made:
-                made.write_bytes(after.encode("utf-8"))
+                made.write_bytes(after.encode())
                 made.chmod(file.stat().st_mode)
     return changes
 
 
-def _planned(file: Path, stamp: str, tags: list[str]) -> tuple[str, str]:
-    """The file's text, and as it will be."""
+def _planned(file: Path, stamp: str, tags: list[str]) -> tuple[Path, str, str]:
+    """The file itself, where its name is a link; its text, and as that will be."""
     if not file.is_file() or stamp_of(file) != stamp:
         raise InputError(f"{file}: changed since it was imported; import it again first")
-    text = file.read_bytes().decode("utf-8")
-    return text, added(text, tags, file)
+    text = file.read_bytes().decode()
+    return file.resolve(), text, added(text, tags, file)
 
 
 def added(text: str, tags: list[str], file: Path | str) -> str:
     """A note's text with tags added to its frontmatter, which is made where there is none; those it has are not added again.
 
     Raises:
-        InputError: the frontmatter's tags are no list, or it is no YAML.
+        InputError: the frontmatter is no YAML, or its tags are written in a way that cannot be added to.
     """
     mark, body = (BOM, text[1:]) if text.startswith(BOM) else ("", text)
     end = "\r\n" if "\r\n" in body[:2000] else "\n"
     found = FRONT.match(body)
-    if not found:
-        lines = ["---", "tags:", *(f"  - {_written(tag)}" for tag in tags), "---", ""]
-        return mark + end.join(lines) + body
-    new = [tag for tag in tags if tag.casefold() not in _present(found[1], file)]
+    try:
+        head = read_head(found[1]) if found else None
+    except BrokenHead as error:
+        raise InputError(f"{file}: has a frontmatter that is not YAML ({error}); mend it first") from None
+    if not found or head is None:
+        return mark + end.join(["---", *_block(tags), "---", ""]) + body
+    has = {tag.casefold() for tag in (*listed(head.get("tags")), *listed(head.get("tag")))}
+    new = [tag for tag in tags if tag.casefold() not in has]
     if not new:
         return text
-    start = found.start(1)
-    at = TAGS.search(found[1])
-    changed = found[1] + end + end.join(["tags:", *(f"  - {_written(tag)}" for tag in new)])
+    front, at = found[1], TAGS.search(found[1])
     if at:
-        changed = found[1][: at.start()] + _longer(at, new, end, file) + found[1][at.end() :]
-    if set(_present(changed, file)) < {tag.casefold() for tag in tags}:
-        raise InputError(f"{file}: its tags are written in a way that cannot be added to; write them as a list")
-    return mark + body[:start] + changed + body[start + len(found[1]) :]
+        front = front[: at.start()] + _longer(at, new, end, file) + front[at.end() :]
+    else:
+        front = end.join([*([front] if front else []), *_block(new)])
+    _check(head, front, new, file)
+    start, stop = found.span(1)
+    return mark + body[:start] + front + ("" if found[1] else end) + body[stop:]
 
 
-def _present(front: str, file: Path | str) -> list[str]:
+def _check(before: dict[str, Any], front: str, new: list[str], file: Path | str) -> None:
+    """Whatever is written where: read again, the tags must be there, and nothing else may be other than before."""
+    wanted = before | {"tags": [*listed(before.get("tags")), *new]}
     try:
-        head = yaml.safe_load(front)
-    except yaml.YAMLError as error:
-        raise InputError(
-            f"{file}: its frontmatter is not YAML ({getattr(error, 'problem', error)}); mend it first"
-        ) from None
-    value = head.get("tags") if isinstance(head, dict) else None
-    if value is not None and not isinstance(value, (list, str)):
-        raise InputError(f"{file}: its tags are no list; write them as tags: [one, two]")
-    listed = re.split(r"[,\s]+", value) if isinstance(value, str) else value or []
-    return [str(tag).lstrip("#").casefold() for tag in listed]
+        after = read_head(front) or {}
+        good = after | {"tags": listed(after.get("tags"))} == wanted
+    except BrokenHead:
+        good = False
+    if not good:
+        raise InputError(f"{file}: its tags are written in a way that cannot be added to; write them as a list")
+
+
+def _block(tags: list[str]) -> list[str]:
+    return ["tags:", *(f"  - {_written(tag)}" for tag in tags)]
 
 
 def _longer(at: re.Match[str], new: list[str], end: str, file: Path | str) -> str:
