@@ -16,7 +16,7 @@ from pocketlm.core.errors import InputError
 from pocketlm.engines.base import Generation
 from pocketlm.notes.abilities import Abilities
 from pocketlm.notes.assistant import Assistant
-from pocketlm.notes.note import Draft
+from pocketlm.notes.note import Draft, Link
 from pocketlm.notes.notebook import Notebook
 from pocketlm.notes.reminders import add_reminder, finish, reminders, to_ics
 from pocketlm.notes.router import TOOLS_FILE, ModelRouter, RulesRouter, split_date
@@ -170,6 +170,16 @@ def test_what_about_changes_one_thing_of_the_last_request(book: Notebook) -> Non
     assert about.calls == (Call("find_facts", {"kind": "places", "when": "1666", "about": "roof"}),)
 
 
+def test_events_on_a_topic_are_those_told_of_in_the_time_asked_for(tmp_path: Path) -> None:
+    plague = [
+        Draft(f"plague {n}", f"On {n} May 1665 the plague, the plague.", date=f"1665-05-{n}") for n in range(10, 31)
+    ]
+    late = Draft("late", "The plague is over since yesterday. Yesterday, yesterday!", date="1667-01-02")
+    assistant = Abilities(make_notebook(tmp_path, [*plague, late]), lambda: NOW)
+    assert [event.said for _, event in assistant.events("plague", "January 1667")] == ["Yesterday", "since yesterday"]
+    assert len(assistant.events("plague", "12 May 1665")) == 1
+
+
 def test_a_question_is_asked_again_for_another_time(book: Notebook) -> None:
     asked: list[str] = []
     assistant = chat(book, Call("ask_notes", {}))
@@ -184,6 +194,31 @@ def test_open_tasks_and_money_are_listed_with_their_places(book: Notebook) -> No
     money = assistant.say("prices")
     assert [citation.text for citation in money.citations] == ["450 euros"]
     assert "call the roofer" in assistant.say("to-dos").text
+
+
+def test_related_notes_come_with_reasons_and_can_be_pointed_at(tmp_path: Path) -> None:
+    book = make_notebook(
+        tmp_path,
+        [
+            Draft("a", "The canoe leaks. See [[b]].", "a", links=(Link("wiki", "b", 21, 26),)),
+            Draft("c", "Quarterly numbers."),
+            Draft("b", "Tar.", "b"),
+        ],
+    )
+    assistant = chat(book, Call("related_notes", {"note": "#1"}), Call("read_note", {"note": "first one"}))
+    reply = assistant.say("what is related to it?")
+    assert reply.text.startswith("1. #3 b: it is linked from here")
+    assert assistant.say("open the first one").citations[0].note.key == "b"
+
+
+def test_a_mood_is_told_with_its_loudest_sentences(tmp_path: Path) -> None:
+    notes = [Draft("good", "What a wonderful, happy day with friends!", date="2026-02-01"),
+             Draft("bad", "A terrible, sad and painful day for all of us.", date="2026-02-02")]  # fmt: skip
+    book = make_notebook(tmp_path, notes)
+    reply = chat(book).say("how was my mood in February 2026?")
+    assert reply.calls == (Call("show_mood", {"when": "February 2026"}),)
+    assert [citation.note.key for citation in reply.citations] == ["good", "bad"]
+    assert reply.text.index("2026-02-01  +1.00") < reply.text.index("2026-02-02  -1.00")
 
 
 def test_what_fits_no_function_is_refused_with_what_can_be_done(book: Notebook) -> None:

@@ -25,7 +25,7 @@ from pocketlm.tasks.call import Call
 Tell = Callable[[str], None]
 
 HITS = 5  # notes that a search shows
-MOODS = 3  # lowest and highest months that are told
+MOODS = 3  # lowest and highest points that are told
 LISTED = 20  # facts or events that are told
 QUOTED = 160  # characters of a note that are shown in a list
 KINDS = {
@@ -108,7 +108,7 @@ class Abilities(Meant):
         if is_topic:
             made = summarize_topic(self.book, about, filters=self.filters(when))
         elif about or when or not self.shown:
-            made = summarize(self.book, self.notes(about, when))
+            made = summarize(self.book, self.notes(about, self.days(when)))
         else:
             made = summarize(self.book, [self.book.store.note(id) for id in self.shown])
         sources = [f"[{number}] {title_of(citation.note)}" for number, citation in enumerate(made.citations, 1)]
@@ -129,7 +129,7 @@ class Abilities(Meant):
     def find_facts(self, kind: str, about: str = "", when: str = "") -> Told:
         """All facts of one kind, each once, those said most often first, with the note of the first mention."""
         found: dict[str, list[Citation]] = {}
-        for note in self.notes(about, when):
+        for note in self.notes(about, self.days(when)):
             for fact in facts(note.content, note.written):
                 if fact.kind == KINDS[kind] and fact.confidence >= SURE.get(kind, 0.5) and not _is_done(fact):
                     found.setdefault(" ".join(fact.text.split()), []).append(cited(note, fact.start, fact.end))
@@ -158,17 +158,23 @@ class Abilities(Meant):
         return Told("\n".join(lines), tuple(_whole(one.note) for one in found), tuple(one.note.id for one in found))
 
     def show_mood(self, when: str = "") -> Told:
-        """The lowest and the highest months with the sentence that moved each, and where the level changed."""
-        filters = self.filters(when)
-        points = mood(self.book, "month", filters.since, filters.until, reasons=False)
+        """The lowest and the highest days, weeks or months, each with the sentence that moved it, and where the level changed."""
+        days = self.days(when)
+        grain = _grain(*days)
+        points = mood(self.book, grain, *days)
         if not points:
             return Told(f"No dated notes{_of('', when)} to read a mood from.")
         ends = sorted(points, key=lambda point: point.mood)
-        shown = list(dict.fromkeys([*ends[:MOODS], *ends[-MOODS:]]))
-        lines = [f"{point.first:%B %Y}  {point.mood:+.2f}" for point in sorted(shown, key=lambda point: point.first)]
-        told = [f"From {one.at:%B %Y} on {one.after:+.2f} instead of {one.before:+.2f}." for one in changes(points)]
-        head = "Mood by month, lowest and highest; 0 is your usual. A rough measure."
-        return Told("\n".join([head, *lines, *told]))
+        shown = sorted({*ends[:MOODS], *ends[-MOODS:]}, key=lambda point: point.first)
+        told = [f"From {one.at:%Y-%m-%d} on {one.after:+.2f} instead of {one.before:+.2f}." for one in changes(points)]
+        head = f"Mood by {grain}, lowest and highest; 0 is your usual. A rough measure."
+        lines = [
+            f"{point.first:%Y-%m-%d}  {point.mood:+.2f}  {'; '.join(quoted(m.text) for m in point.because[:1])}"
+            for point in shown
+        ]
+        places = [moved.span for point in shown for moved in point.because[:1]]
+        found = tuple(cited(self.book.store.note(span.note), span.start, span.stop) for span in places)
+        return Told("\n".join([head, *lines, *told]), found, _ids(found))
 
     def list_reminders(self) -> Told:
         """Those that are not done."""
@@ -203,10 +209,13 @@ class Abilities(Meant):
     def events(self, about: str = "", when: str = "") -> list[tuple[Note, Event]]:
         """Dated events of a topic or a period with the notes that tell them, the earliest first."""
         period = self.period(when) if when else None
-        read = self.notes(about, "") if about else self.written(*(around(period) if period else ("", "")))
-        notes = {note.id: note for note in read}
+        notes = {note.id: note for note in self.notes(about, around(period) if period else ("", ""))}
         found = events((note.id, note.content, note.written) for note in notes.values())
-        return [(notes[int(event.note)], event) for event in found if period is None or _begins_in(event, period)]
+        once = {
+            (event.note, event.start, event.first): event for event in reversed(found)
+        }  # a sentence may name a day twice
+        kept = [event for event in found if once[event.note, event.start, event.first] is event]
+        return [(notes[int(event.note)], event) for event in kept if period is None or _begins_in(event, period)]
 
     def _range(self, about: str, when: str) -> str:
         return f"the newest {NEWEST} notes" if self._limit(about, when) else "your notes"
@@ -234,6 +243,14 @@ def title_of(note: Note) -> str:
 def say_reminder(one: Reminder) -> str:
     """A reminder on one line."""
     return f"{say_moment(one.due)}: {one.text} [{one.id}]"
+
+
+def _grain(since: str, until: str) -> str:
+    """What a mood's curve has a point for: some dozens in all."""
+    if not since or not until:
+        return "month"
+    days = (datetime.fromisoformat(until) - datetime.fromisoformat(since)).days
+    return "day" if days <= 62 else "week" if days <= 366 else "month"
 
 
 def _is_done(fact: Fact) -> bool:

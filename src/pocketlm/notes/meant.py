@@ -98,12 +98,12 @@ class Meant:
                 raise
             return None
 
-    def notes(self, about: str, when: str) -> list[Note]:
-        """The notes that a pointer, a title, a topic or a period means; all where none is given."""
-        if about:
-            named = self.named(about)
-            return [hit.note for hit in search(self.book, about, READ, self.filters(when))] if named is None else named
-        return self.written(*self.days(when))
+    def notes(self, about: str, days: tuple[str, str] = ("", "")) -> list[Note]:
+        """The notes that a pointer, a title or a topic means, those on a topic written between two days; "" is open."""
+        if not about:
+            return self.written(*days)
+        named = self.named(about)
+        return [hit.note for hit in search(self.book, about, READ, Filters(*days))] if named is None else named
 
     def written(self, since: str, until: str) -> list[Note]:
         """The newest notes written between two days, the oldest of them first; "" is open."""

@@ -61,7 +61,7 @@ KINDS = {
     "places": r"places|towns|cities",
     "organisations": r"organi[sz]ations|companies|firms",
     "dates": r"dates|deadlines",
-    "money": r"prices|costs|expenses|sums(?: of money)?|amounts of money",
+    "money": r"money|prices|costs|expenses|sums(?: of money)?|amounts of money",
     "phones": r"(?:tele)?phone numbers",
     "emails": r"e-?mail(?: address(?:es)?|s)|mail addresses",
     "links": r"links|urls|web ?(?:pages|sites)",
