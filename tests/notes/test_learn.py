@@ -8,7 +8,6 @@ import pytest
 from notes_tools import make_notebook
 
 from pocketlm.core.errors import InputError
-from pocketlm.notes.evaluate import measure, questions, table
 from pocketlm.notes.learn import history, learn, thumb, undo
 from pocketlm.notes.note import Draft
 from pocketlm.notes.notebook import Notebook
@@ -55,22 +54,3 @@ def test_a_thumb_down_puts_a_note_last(book: Notebook) -> None:
     assert search(book, "car mark5", 2)[0].note.id != first
     thumb(book, first, "car mark5", up=True)
     assert search(book, "car mark5", 2)[0].note.id == first
-
-
-def test_questions_made_of_the_notes(tmp_path: Path) -> None:
-    topics = ["heron", "otter", "badger", "falcon", "salmon", "beetle"]
-    drafts = [
-        Draft(
-            t,
-            f"On that morning the {t} was seen near the old {t}house by {t}man and nobody believed it at all.",
-            date=f"2024-03-0{i + 1}",
-        )
-        for i, t in enumerate(topics)
-    ]
-    book = make_notebook(tmp_path, drafts)
-    assert questions(book, 4, 1) == questions(book, 4, 1) != questions(book, 4, 2)
-    found = measure(book, 4)
-    assert found["search"]["words"]["known"]["recall_at_1"] == 1.0
-    assert found["search"]["hybrid"]["date"]["recall_at_10"] == 1.0
-    assert 0 <= found["answers"]["false_answers"] <= 1 and book.store.count() == 6
-    assert "hybrid" in table(found)

@@ -9,7 +9,7 @@ import pytest
 from notes_tools import FakeEmbedder, add_note, make_notebook
 
 from pocketlm.core.errors import InputError
-from pocketlm.notes.note import Draft
+from pocketlm.notes.note import Draft, Link
 from pocketlm.notes.notebook import Notebook
 from pocketlm.notes.search import Filters, complete, search
 
@@ -63,6 +63,7 @@ def test_filters(book: Notebook) -> None:
         ("lyon last summer", ["lyon"]),
         ("lyon between 1 and 5 January 2024", ["bread"]),
         ("May 2023", ["doctor"]),
+        ("doctor on 2 April 2023", ["car"]),  # a day, of which the file has only the day
         ("lyon in 1990", ["lyon", "car"]),  # no note of that time: the time is no filter
     ],
 )
@@ -94,6 +95,8 @@ def test_changes_are_seen_at_once(book: Notebook) -> None:
     assert keys(book, "quagga")[0] == "new"
     add_note(book, 1, Draft("new", "Nothing to see."), number)
     assert keys(book, "quagga", by="words") == [] and search(book, "quagga", 1, by="meaning")[0].note.key != "x"
+    assert "car" not in keys(book, "car lyon", filters=Filters(without=(1,)))
+    assert "car" not in keys(book, "automobile", filters=Filters(without=(1,)), by="meaning")
     book.store.set_merged(1, 4)
     assert "car" not in keys(book, "car lyon")
     book.store.remove(4)
@@ -115,3 +118,21 @@ def test_without_vectors_words_alone_search(tmp_path: Path) -> None:
         book.store.put(book.store.source("/x", "json"), Draft("a", "The plain words."), "h", [(0, 16, None)])
         book.store.set("encoder", "none")
         assert keys(book, "plain") == ["a"]
+
+
+def test_further_reasons(tmp_path: Path) -> None:
+    link = Link("wiki", "Silk#Dyes", 0, 13)
+    notes = [
+        Draft("plan", "The museum of silk is on our way.", title="Plan", links=(link,)),
+        Draft("silk.md", "Silk comes from a museum moth.", title="Silk"),
+        Draft("moth", "A museum moth of silk, they say.", title="Moth", tags=("museums",)),
+        Draft("other", "Of museum and moth and silk.", title="Other"),
+    ]
+    book = make_notebook(tmp_path, notes)
+    reasons = {hit.note.key: {(why.kind, why.told) for why in hit.why} for hit in search(book, "museum of silk")}
+    assert ("phrase", "“museum of silk”") in reasons["plan"] and ("link", "linked from “Plan”") in reasons["silk.md"]
+    assert ("tag", "#museums") in reasons["moth"]
+    assert not {kind for kind, _ in reasons["other"]} & {"phrase", "link", "tag"}
+    assert keys(book, "silk")[0] == "silk.md"  # is called so
+    scores = [hit.score for hit in search(book, "museum of silk")]
+    assert scores == sorted(scores, reverse=True)

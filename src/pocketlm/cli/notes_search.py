@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from datetime import datetime
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -64,7 +65,13 @@ def evaluate(
     questions: Annotated[int, typer.Option(help="Of each kind.", min=4)] = 50,
     by: Annotated[list[str] | None, typer.Option(help="Ways to compare: hybrid, words, meaning.")] = None,
     seed: Annotated[int, typer.Option(help="Of the choice of notes.")] = 0,
-    answers: Annotated[bool, typer.Option(help="Ask the questions too, and what cannot be answered.")] = True,
+    encoder: Annotated[
+        list[str] | None, typer.Option(help="Another encoder to compare; the notes are encoded anew for it.")
+    ] = None,
+    answers: Annotated[bool, typer.Option(help="Ask questions too, with their note and without it.")] = True,
+    file: Annotated[
+        Path | None, typer.Option("--questions-file", help="Where the questions are kept for another run.")
+    ] = None,
     db: Db = DB,
     password: Password = "",
     as_json: Json = False,
@@ -72,9 +79,10 @@ def evaluate(
     """Make questions of your own notes and measure how well they are found, cited and refused."""
     be_quiet(as_json)
     from pocketlm.notes.evaluate import measure, table
+    from pocketlm.notes.search import WAYS
 
     with opened(db, password) as book:
-        found = measure(book, questions, by or ("hybrid", "words", "meaning"), seed, answers=answers)
+        found = measure(book, questions, by or WAYS, seed, answers=answers, encoders=encoder or (), file=file)
     output(as_json, found, table(found))
 
 

@@ -169,7 +169,7 @@ class Abilities(Meant):
         told = [f"From {one.at:%Y-%m-%d} on {one.after:+.2f} instead of {one.before:+.2f}." for one in changes(points)]
         head = f"Mood by {grain}, lowest and highest; 0 is your usual. A rough measure."
         lines = [
-            f"{point.first:%Y-%m-%d}  {point.mood:+.2f}  {'; '.join(quoted(m.text) for m in point.because[:1])}"
+            f"{point.first:%Y-%m-%d}  {point.mood:+.2f}  {'; '.join(on_one_line(m.text, QUOTED) for m in point.because[:1])}"
             for point in shown
         ]
         places = [moved.span for point in shown for moved in point.because[:1]]

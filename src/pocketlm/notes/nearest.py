@@ -24,6 +24,7 @@ Ints = NDArray[np.int64]
 Floats = NDArray[np.float32]
 
 SUFFIX = "-vectors"
+ROUGH = 3000  # passages that the signs of both choose
 BLOCK = 20_000  # vectors read at once
 BEHIND = 0.02  # share of passages that may have come or gone before the file beside is written again
 SAMPLE = 64  # vectors that tell whether a file beside belongs to the notes file
@@ -51,18 +52,22 @@ class Signs:
     bits: NDArray[np.uint64]
     blank: NDArray[np.bool_]
 
-    def nearest(self, question: Floats, count: int, notes: Ints | None = None) -> list[int]:
-        """The `count` passages with the fewest other signs than a vector, in no order; of these notes only, where given."""
+    def nearest(self, question: Floats, count: int, among: NDArray[np.bool_] | None = None) -> list[int]:
+        """The `count` passages that seem nearest to a question's vector, in no order. `among`: those that may be found.
+
+        Those with the fewest other signs are looked at again: the question's numbers are summed with the passage's signs, which
+        finds nearly all that the whole vectors would (asymmetric distance: Gordo et al. 2014, doi:10.1109/TPAMI.2013.101).
+        """
         if len(question) != self.width:
             return []
-        asked = signs(question[None])[:, 0]
         apart = np.zeros(len(self.ids), dtype=np.uint16)
-        for row, sign in zip(self.bits, asked, strict=True):
+        for row, sign in zip(self.bits, signs(question[None])[:, 0], strict=True):
             apart += np.bitwise_count(row ^ sign)
-        allowed = ~self.blank if notes is None else ~self.blank & np.isin(self.notes, notes)
-        apart[~allowed] = self.width + 1
-        chosen = np.argpartition(apart, count)[:count] if count < len(apart) else np.arange(len(apart))
-        found: list[int] = self.ids[chosen[allowed[chosen]]].tolist()
+        apart[self.blank if among is None else self.blank | ~among] = self.width + 1
+        rough = _fewest(apart, ROUGH)
+        rough = rough[apart[rough] <= self.width]
+        held = np.unpackbits(np.ascontiguousarray(self.bits[:, rough].T).view(np.uint8), axis=1)[:, : self.width]
+        found: list[int] = self.ids[rough[_fewest(-(held.astype(np.float32) @ question), count)]].tolist()
         return found
 
 
@@ -83,6 +88,11 @@ def signs_of(book: Notebook) -> Signs:
     if abs(len(known.ids) - saved) > BEHIND * len(known.ids) and _is_plain(book.store.path):
         _save(known, beside)
     return known
+
+
+def _fewest(numbers: NDArray[Any], count: int) -> Ints:
+    """Places of the `count` least, in no order."""
+    return np.argpartition(numbers, count)[:count] if count < len(numbers) else np.arange(len(numbers))
 
 
 def cosines(db: Any, passages: Sequence[int], question: Floats) -> dict[int, float]:
@@ -147,12 +157,13 @@ def _caught_up(db: Any, known: Signs, version: int) -> Signs:
     if new.width != known.width:
         return _read(db, version, known.encoder)
     ids = np.concatenate([known.ids[kept], new.ids])
-    order = np.argsort(ids)
+    order = np.argsort(ids, kind="stable")
+    bits = np.concatenate([known.bits[:, kept], new.bits], axis=1)[:, order]
     return replace(
         new,
         ids=ids[order],
         notes=np.concatenate([known.notes[kept], new.notes])[order],
-        bits=np.concatenate([known.bits[:, kept], new.bits], axis=1)[:, order],
+        bits=np.ascontiguousarray(bits),  # whole rows are compared: three times as quick where they lie together
         blank=np.concatenate([known.blank[kept], new.blank])[order],
     )
 

@@ -31,6 +31,7 @@ class Filters:
         tags: a note must have every one.
         folder: in it or in one below.
         source: its path as the notes file has it.
+        without: numbers of notes that may not be found.
     """
 
     since: str = ""
@@ -38,6 +39,7 @@ class Filters:
     tags: tuple[str, ...] = ()
     folder: str = ""
     source: str = ""
+    without: tuple[int, ...] = ()
 
     def __bool__(self) -> bool:
         return self != Filters()

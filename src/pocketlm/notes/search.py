@@ -10,6 +10,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from pocketlm.core.errors import InputError
 from pocketlm.notes import words as by_words
@@ -19,6 +20,7 @@ from pocketlm.notes.note import Note, Span
 from pocketlm.notes.notebook import ENCODER_SETTING, NO_ENCODER, Notebook
 from pocketlm.notes.passages import Place
 from pocketlm.notes.query import Filters, Query, day_span, parse, same
+from pocketlm.notes.reasons import Scored, Why, with_reasons
 
 __all__ = ["Filters", "Hit", "Scored", "Why", "complete", "score", "search"]
 
@@ -37,21 +39,9 @@ GRAINS = (
     "decade",
     "century",
 )  # of times that are asked for
+LISTED = 200  # notes of a time or a tag alone
 SURE = 0.4  # confidence from which an expression is taken for a time: "may" and bare numbers are below
 SECOND = timedelta(seconds=1)
-
-
-@dataclass(frozen=True)
-class Why:
-    """Why a hit is there.
-
-    Attributes:
-        kind: words, phrase, meaning, title, tag, link or date.
-        told: a few words for people, such as the words that match, or "0.71 alike".
-    """
-
-    kind: str
-    told: str
 
 
 @dataclass(frozen=True)
@@ -69,21 +59,6 @@ class Hit:
     score: float
     why: tuple[Why, ...]
     words: tuple[Place, ...]
-
-
-@dataclass(frozen=True)
-class Scored:
-    """A passage with what both ways to search say of it.
-
-    Attributes:
-        words: BM25, 0 where it has none of the rarer words; cosine: of its vector with the question's, None without a vector.
-        score: both together, 0 to 1.
-    """
-
-    passage: int
-    words: float
-    cosine: float | None
-    score: float
 
 
 def search(
@@ -133,9 +108,8 @@ def complete(book: Notebook, prefix: str, count: int = 8) -> list[Hit]:
     with _reading(db):
         asked = parse(prefix)
         if expression := by_words.begun(asked, prefix):
-            allowed = _passages(db, _allowed(book, asked))
             many = by_words.held(db, expression, NEWEST) == NEWEST
-            found = by_words.scored(db, expression, allowed, NEWEST, common=many)
+            found = by_words.scored(db, expression, _among(book, asked.filters).passages, NEWEST, common=many)
         else:
             found = [(passage, 0.0) for passage in by_words.titled(db, prefix.strip(), count)] if prefix.strip() else []
         return _hits(book, asked, [Scored(passage, score, None, score) for passage, score in found], count, 1)
@@ -152,34 +126,32 @@ def _in_period(book: Notebook, asked: Query, today: datetime) -> tuple[Query, st
     period = period_of(asked.text, today)
     if period is None or period.confidence < SURE or period.grain not in GRAINS:
         return asked, ""
-    ends = (period.first, period.last and period.last - SECOND)
-    since, until = (_short(moment) if moment else "" for moment in ends)
-    within = "SELECT 1 FROM note WHERE date >= ? AND date <= ? AND date <> '' AND merged IS NULL LIMIT 1"
-    if not book.store.db.execute(within, (since, until or "9")).fetchone():
-        return asked, ""
+    since, until = (
+        moment.isoformat() if moment else "" for moment in (period.first, period.last and period.last - SECOND)
+    )
     rest = " ".join((asked.text[: period.start] + asked.text[period.end :]).split())
     narrowed = parse(rest, replace(asked.filters, since=since, until=until))
     narrowed = replace(narrowed, phrases=asked.phrases, without=asked.without)
-    allowed = _allowed(book, narrowed)
-    return (narrowed, period.text) if allowed is not None and len(allowed) else (asked, "")
+    where, values = _conditions(narrowed.filters)
+    sql = f"SELECT 1 FROM note WHERE merged IS NULL AND {' AND '.join(where)} LIMIT 1"
+    return (narrowed, period.text) if book.store.db.execute(sql, values).fetchone() else (asked, "")
 
 
 def _scored(book: Notebook, asked: Query, by: str) -> list[Scored]:
-    notes = _allowed(book, asked)
-    db = book.store.db
-    only = _passages(db, notes)
-    if not asked.text and only is not None:  # a time or a tag alone: what it holds, in order
-        return [Scored(passage, 0.0, None, 0.0) for passage in only]
+    db, among = book.store.db, _among(book, asked.filters)
+    if not asked.text:
+        return [Scored(passage, 0.0, None, 0.0) for passage in _listed(db, asked.filters)] if asked.filters else []
     # what has neither the best words nor the nearest meaning does not come first by both
-    expression, common = by_words.expression_of(db, asked) if by != "meaning" else ("", False)
-    found = dict(by_words.scored(db, expression, only, common=common)[:CANDIDATES])
+    left = None if among.passages is None else len(among.passages)
+    expression, common = by_words.expression_of(db, asked, left) if by != "meaning" else ("", False)
+    found = dict(by_words.scored(db, expression, among.passages, common=common)[:CANDIDATES])
     cosine: dict[int, float] = {}
-    if by != "words" and asked.text and book.store.setting(ENCODER_SETTING) != NO_ENCODER:
+    if by != "words" and book.store.setting(ENCODER_SETTING) != NO_ENCODER:
         question = _vector(book, asked.text)
-        near = signs_of(book).nearest(question, CANDIDATES, notes)
+        near = signs_of(book).nearest(question, CANDIDATES, among.mask)
         cosine = cosines(db, list({*near, *found}), question)
     weight = {"words": 0.0, "meaning": 1.0}.get(by, fusion_weight(book))
-    return fused(found, cosine, weight)
+    return with_reasons(db, asked, fused(found, cosine, weight))
 
 
 def fused(words: dict[int, float], cosine: dict[int, float], weight: float) -> list[Scored]:
@@ -220,16 +192,44 @@ def _vector(book: Notebook, text: str) -> Any:
     return np.asarray(book.embedder.embed([text])[0], dtype=np.float32)
 
 
-def _allowed(book: Notebook, asked: Query) -> Ints | None:
-    """The notes that filters allow, merged ones never; None: all."""
-    where, values = _conditions(asked.filters)
-    if not where:
-        merged = [row[0] for row in book.store.db.execute("SELECT id FROM note WHERE merged IS NOT NULL")]
-        if not merged:
-            return None
-        where.append("merged IS NULL")
-    sql = f"SELECT note.id FROM note WHERE {' AND '.join(where)}"
-    return np.array([row[0] for row in book.store.db.execute(sql, values)], dtype=np.int64)
+@dataclass(frozen=True)
+class _Among:
+    """The passages that may be found; None: all.
+
+    Attributes:
+        passages: their numbers, rising.
+        mask: which of the signs' passages they are.
+    """
+
+    passages: Ints | None = None
+    mask: NDArray[np.bool_] | None = None
+
+
+def _among(book: Notebook, filters: Filters) -> _Among:
+    where, values = _conditions(filters)
+    db = book.store.db
+    barred = [row[0] for row in db.execute("SELECT id FROM note WHERE merged IS NOT NULL")] + list(filters.without)
+    if not where and not barred:
+        return _Among()
+    signs = signs_of(book)
+    mask = ~np.isin(signs.notes, np.array(barred, dtype=np.int64))
+    if where:
+        found = [row[0] for row in db.execute(f"SELECT id FROM note WHERE {' AND '.join(where)}", values)]
+        mask &= np.isin(signs.notes, np.array(found, dtype=np.int64))
+    return _Among(signs.ids[mask], mask)
+
+
+def _listed(db: Any, filters: Filters) -> list[int]:
+    """The first passages of the notes that filters leave, in order of writing: what a time or a tag alone finds."""
+    where, values = _conditions(filters)
+    where += ["merged IS NULL", "id NOT IN (SELECT value FROM json_each(?))"]
+    chosen = f"SELECT id FROM note WHERE {' AND '.join(where)} ORDER BY date, id LIMIT {LISTED}"
+    rows = db.execute(
+        "SELECT min(passage.id) FROM passage JOIN note ON note.id = passage.note"
+        f" WHERE note.id IN ({chosen}) GROUP BY note.id ORDER BY note.date, note.id",
+        (*values, by_words.json_list(filters.without)),
+    )
+    return [row[0] for row in rows]
 
 
 def _conditions(filters: Filters) -> tuple[list[str], list[Any]]:
@@ -251,19 +251,12 @@ def _conditions(filters: Filters) -> tuple[list[str], list[Any]]:
     if filters.source:
         where.append("note.source IN (SELECT id FROM source WHERE path = ?)")
         values.append(filters.source)
-    return where + (["merged IS NULL"] if where else []), values
+    return where, values
 
 
 def _short(moment: datetime) -> str:
     """As the file's dates begin: a day where it is midnight."""
     return moment.isoformat().removesuffix("T00:00:00")
-
-
-def _passages(db: Any, notes: Ints | None) -> list[int] | None:
-    if notes is None:
-        return None
-    sql = "SELECT id FROM passage WHERE note IN (SELECT value FROM json_each(?)) ORDER BY note, start"
-    return [row[0] for row in db.execute(sql, (by_words.json_list(notes.tolist()),))]
 
 
 def _hits(book: Notebook, asked: Query, found: Sequence[Scored], count: int, each: int) -> list[Hit]:
@@ -290,6 +283,7 @@ def _hit(book: Notebook, asked: Query, one: Scored, span: Span) -> Hit:
         why.append(Why("title", ", ".join(dict.fromkeys(note.title[a:b].lower() for a, b in in_title))))
     if one.cosine is not None:
         why.append(Why("meaning", f"{one.cosine:.2f} alike"))
+    why += one.why
     places = tuple((span.start + a, span.start + b) for a, b in in_text)
     return Hit(note, span, text, one.score, tuple(why), places)
 

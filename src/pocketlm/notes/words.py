@@ -8,6 +8,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from pocketlm.notes.passages import Place
 from pocketlm.notes.query import STOP, Query
 
@@ -56,9 +59,9 @@ def terms_of(db: Any, query: Query) -> list[Term]:
     return sorted((term for term in terms if term.held), key=lambda term: term.held)
 
 
-def expression_of(db: Any, query: Query, most: int = MOST) -> tuple[str, bool]:
+def expression_of(db: Any, query: Query, among: int | None = None, most: int = MOST) -> tuple[str, bool]:
     """The expression for FTS5 that finds the passages worth scoring, about `most` at the most, empty where none is; and
-    whether all of its words are common.
+    whether all of its words are common. `among`: passages that filters leave; of few, any word finds some.
 
     Where all passages with any of the words are too many, only those with a rare word are taken, and of common words alone
     those that have them all: less common words still count for the score, and what they miss is left to meaning.
@@ -71,6 +74,8 @@ def expression_of(db: Any, query: Query, most: int = MOST) -> tuple[str, bool]:
         expression = f"{wanted} AND ({wanted} OR {any_of(words)})" if words else wanted
     elif not terms:
         return "", False
+    elif among is not None and among <= most:
+        expression = any_of([term.text for term in terms if term.held < COMMON] or words)
     else:
         sums = list(itertools.accumulate(term.held for term in terms))
         rare = words[: sum(total <= most for total in sums)]
@@ -111,19 +116,25 @@ def titled(db: Any, beginning: str, most: int) -> list[int]:
 
 
 def scored(
-    db: Any, expression: str, only: Sequence[int] | None = None, most: int = MOST, *, common: bool = False
+    db: Any, expression: str, only: NDArray[np.int64] | None = None, most: int = MOST, *, common: bool = False
 ) -> list[tuple[int, float]]:
     """(passage, BM25) of the passages that an expression finds, the best first; of more than `most` the newest.
 
     Args:
-        only: passages among which is searched.
+        only: passages among which is searched, rising.
         common: all of its words are common ones, which tell nothing apart: nothing is scored, all get 0.
     """
-    if not expression:
+    if not expression or (only is not None and not len(only)):
         return []
-    within = "" if only is None else " AND +rowid IN (SELECT value FROM json_each(?))"
-    values = [expression] if only is None else [expression, json_list(only)]
     ranked = 0.0 if common else f"-bm25(words, {TITLE_WEIGHT}, 1.0)"
+    within = ""
+    values: list[Any] = [expression]
+    if only is not None:  # a table of many numbers would take longer to fill than it saves
+        wanted = np.zeros(int(only[-1]) + 1, dtype=np.bool_)
+        wanted[only] = True
+        db.create_function("is_wanted", 1, wanted.tobytes().__getitem__, deterministic=True)
+        within = " AND rowid BETWEEN ? AND ? AND is_wanted(rowid)"
+        values += [int(only[0]), int(only[-1])]
     sql = f"SELECT rowid, {ranked} FROM words WHERE words MATCH ?{within} ORDER BY rowid DESC LIMIT ?"
     rows = db.execute(sql, (*values, most))
     return sorted(rows.fetchall(), key=lambda row: (-row[1], row[0]))
