@@ -22,11 +22,10 @@ from pocketlm.export.onnx_files import (
     vocabulary_of,
 )
 from pocketlm.export.onnx_graph import Graph
-from pocketlm.export.onnx_weights import Floats
+from pocketlm.export.onnx_weights import ONE_SCALE, worst_row
 
 # what rounding may cost the worst row of a matrix, as a share of the row's length; a row in the wrong place errs by 1.4
 TOLERANCE = {32: 1e-6, 16: 1e-3, 8: 0.03, 4: 0.4}
-ONE_SCALE = 0.1  # where a whole row has one scale
 
 
 def inspect_onnx(source: Source, folder: Path, graph: Graph) -> list[Check]:
@@ -60,7 +59,7 @@ def _check_weights(config: Any, graph: Graph, tensors: Tensors) -> Check:
         found, bits = tensors.matrix(name)
         if found.shape != expected.shape:
             return Check("weights", False, f"{name} has the shape {found.shape}, not {expected.shape}")
-        error = _worst_row(found, expected)
+        error = worst_row(found, expected)
         limit = ONE_SCALE if graph.precision.rows and bits == 8 else TOLERANCE[bits]
         if not error <= limit:
             told = f"{name} is off by {error:.1%} in a row, more than {bits} bits cost ({limit:.1%})"
@@ -68,13 +67,6 @@ def _check_weights(config: Any, graph: Graph, tensors: Tensors) -> Check:
         worst[bits] = max(worst.get(bits, 0), error)
     told = ", ".join(f"{error:.2%} at {bits} bits" for bits, error in sorted(worst.items()))
     return Check("weights", True, f"{len(graph.used)} tensors are the source's; their worst rows are off by {told}")
-
-
-def _worst_row(found: Floats, expected: Floats) -> float:
-    """The largest error of a row, as a share of the row's length; next to nothing is not taken for a row's length."""
-    wrong = np.linalg.norm(np.atleast_2d(found - expected), axis=1)
-    sizes = np.linalg.norm(np.atleast_2d(expected), axis=1)
-    return float((wrong / np.maximum(sizes, max(1e-3 * float(sizes.mean()), 1e-12))).max())
 
 
 def _check_graph(expected: Any, found: Any, tensors: Tensors) -> Check:

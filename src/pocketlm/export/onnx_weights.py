@@ -30,7 +30,8 @@ LEAST = 1e-3  # importance of a weight, as a share of its block's mean
 # Of integers that are one scale a row. Processors without 8-bit dot products add two products of a byte and a signed byte in
 # 16 bits: with 127 that overflows often enough to show (cosine 0.994 instead of 0.998), with 96 it does not.
 LIMIT = 96
-EVENED = 0.6  # how much of the inputs' sizes goes into the matrix; on MiniLM 0.5 to 0.8 were tried
+EVENED = (0.3, 0.45, 0.6)  # how much of the inputs' sizes may go into the matrix; on MiniLM 0.6 is mostly the best
+ONE_SCALE = 0.1  # what rounding by one scale may cost the worst row, as a share of the row's length
 PIECE = 1 << 13  # blocks quantized at once, so that all tries stay in the processor's cache
 
 
@@ -135,7 +136,8 @@ def quantize_rows(weight: Floats, inputs: Floats | None = None) -> tuple[NDArray
     """A matrix (rows, columns) as DynamicQuantizeMatMul wants it, which rounds all of its inputs by one scale.
 
     So that a few large inputs do not cost the others their precision, inputs are made of like size and the matrix takes up
-    what they lost (SmoothQuant, arXiv:2211.10438), as far as it makes the products of the known inputs better.
+    what they lost (SmoothQuant, arXiv:2211.10438), as far as it makes the products of the known inputs better and no row of the
+    matrix worse than `ONE_SCALE`: what is rare among these inputs may be common among others.
 
     Args:
         inputs: (tokens, columns) some of what the matrix reads.
@@ -145,9 +147,8 @@ def quantize_rows(weight: Floats, inputs: Floats | None = None) -> tuple[NDArray
     """
     best = np.ones(weight.shape[1], np.float32)
     if inputs is not None:
-        reach, most = (np.maximum(np.abs(side).max(axis=0), np.float32(1e-6)) for side in (inputs, weight))
-        wide = (reach**EVENED / most ** (1 - EVENED)).astype(np.float32)
-        best = min(best, (wide / wide.max()).clip(1e-4), key=lambda wide: _lost(weight, wide, inputs))
+        sound = [wide for wide in _evened(weight, inputs) if _worst(weight, wide) <= ONE_SCALE]
+        best = min([best, *sound], key=lambda wide: _lost(weight, wide, inputs))
     codes, scales = _by_row(weight * best)
     return np.ascontiguousarray(codes.astype(np.int8).T), scales, np.float32(1) / best
 
@@ -155,6 +156,26 @@ def quantize_rows(weight: Floats, inputs: Floats | None = None) -> tuple[NDArray
 def _by_row(weight: Floats) -> tuple[Floats, Floats]:
     scales: Floats = np.maximum(np.abs(weight).max(axis=1) / np.float32(LIMIT), np.float32(1e-30)).astype(np.float32)
     return np.rint(weight / scales[:, None]), scales
+
+
+def _evened(weight: Floats, inputs: Floats) -> Iterator[Floats]:
+    """What the columns may be multiplied with, the largest with 1."""
+    reach, most = (np.maximum(np.abs(side).max(axis=0), np.float32(1e-6)) for side in (inputs, weight))
+    for share in EVENED:
+        wide = (reach**share / most ** (1 - share)).astype(np.float32)
+        yield (wide / wide.max()).clip(1e-4)
+
+
+def _worst(weight: Floats, wide: Floats) -> float:
+    codes, scales = _by_row(weight * wide)
+    return worst_row(codes * scales[:, None] / wide, weight)
+
+
+def worst_row(found: Floats, expected: Floats) -> float:
+    """The largest error of a row, as a share of the row's length; next to nothing is not taken for a row's length."""
+    wrong = np.linalg.norm(np.atleast_2d(found - expected), axis=1)
+    sizes = np.linalg.norm(np.atleast_2d(expected), axis=1)
+    return float((wrong / np.maximum(sizes, max(1e-3 * float(sizes.mean()), 1e-12))).max())
 
 
 def _lost(weight: Floats, wide: Floats, inputs: Floats) -> float:
