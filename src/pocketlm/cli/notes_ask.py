@@ -1,8 +1,9 @@
-"""`pocketlm notes ask|summarize`: answers and summaries of one's notes, with the places they come from."""
+"""`pocketlm notes ask|summarize|rows`: answers and summaries of one's notes with their places, and rows that tune who writes them."""
 
 from __future__ import annotations
 
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -84,6 +85,34 @@ def summarize(
         else:
             made = summarize_period(book, since, until, generate=generate, count=sentences)
         output(as_json, made.to_json(), _summary(made))
+
+
+def rows(
+    generated: Annotated[
+        Path, typer.Argument(help="The folder that `pocketlm data generate --make questions,summary` wrote to.")
+    ] = Path("data/generated"),
+    out: Annotated[Path, typer.Option(help="The file of rows.")] = Path("data/raw/own.jsonl"),
+    seed: Annotated[int, typer.Option(help="Of the choice of quotations beside the right one.", min=0)] = 0,
+    as_json: Json = False,
+) -> None:
+    """Rows that tune the generator, from questions and summaries that a teacher made of your notes; see docs/notes-models.md."""
+    be_quiet(as_json)
+    from pocketlm.core.files import write_jsonl
+    from pocketlm.data.generate import rows_of
+    from pocketlm.notes.rows import writer_rows
+
+    files = [generated / "instruct" / f"{kind}.jsonl" for kind in ("questions", "summary")]
+    found = [row for file in files if file.is_file() for row in rows_of(file)]
+    made = list(writer_rows(found, seed))
+    if not made:
+        raise InputError(
+            f"{generated}: no answer or summary there passes the check; make some with `pocketlm data generate NOTES --make"
+            " questions,summary`"
+        )
+    out.parent.mkdir(parents=True, exist_ok=True)
+    write_jsonl(out, made)
+    told = {"rows": len(made), "from": len(found), "file": str(out)}
+    output(as_json, told, f"{out}: {len(made)} rows for the generator, from {len(found)} of the teacher's")
 
 
 def _told(answer: Answer, shown: str) -> str:

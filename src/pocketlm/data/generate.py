@@ -258,7 +258,7 @@ class Generation:
         for task, index in indexes.items():
             for file in sorted((self.out / task).glob("*.jsonl")):
                 name = file.stem
-                for row in _rows_of(file):
+                for row in rows_of(file):
                     if (task, name) in rows:
                         if name in anew or row.get("provenance", {}).get("seed") in planned[name]:
                             continue
@@ -397,7 +397,8 @@ def _content(row: dict[str, Any]) -> str:
     return dump_compact({key: value for key, value in row.items() if key != "provenance"})
 
 
-def _rows_of(file: Path) -> Iterator[dict[str, Any]]:
+def rows_of(file: Path) -> Iterator[dict[str, Any]]:
+    """The rows of a file that was written here; raises InputError where a line is no JSON."""
     for number, line in enumerate(file.read_text(encoding="utf-8").split("\n"), 1):
         try:
             row = json.loads(line) if line.strip() else None
