@@ -78,6 +78,14 @@ def has_tools(engine: str) -> bool:
     return (home_of(engine) / "tools.json").is_file()
 
 
+def writes_text(engine: str) -> bool:
+    """Whether an engine was trained to write free text (the task instruct)."""
+    from pocketlm.core.manifest import NAME, read_manifest
+
+    home = home_of(engine)
+    return (home / NAME).is_file() and read_manifest(home).get("task") == "instruct"
+
+
 def run_of(engine: str) -> Path:
     """The run an engine belongs to: its own folder, or that whose exports/FORMAT or rungs/METHOD it is."""
     home = home_of(engine).resolve()
@@ -130,8 +138,8 @@ def project_data(project: Path, config: Config, name: str = "") -> tuple[Path, D
         "valid_share": given.valid_share, "test_share": given.test_share, "seed": config.seed,
     }  # fmt: skip
     with first_alone():
-        if config.task == "classify":
-            data = prepare_labelled(home / given.raw, folder / "data", **how)
+        if config.task != "call":
+            data = prepare_labelled(home / given.raw, folder / "data", task=config.task, **how)
         else:
             tools = home / config.tools if config.tools else None
             data = prepare(home / given.raw, folder / "data", tools=tools, **how)

@@ -61,7 +61,7 @@ def export(
 
 def find_subject(run: str) -> Subject:
     """The model a name stands for, with its test rows where it is a run."""
-    from pocketlm.data.load import load_call_rows
+    from pocketlm.data.load import load_rows
     from pocketlm.engines.classifier import is_classifier
     from pocketlm.export.subject import subject_of_folder, subject_of_run
 
@@ -73,7 +73,7 @@ def find_subject(run: str) -> Subject:
     if find_task(folder) == "embed":
         return find_encoder(folder)
     opened, rows, reference = find_run(folder)
-    return subject_of_run(opened, rows, reference, load_call_rows(folder, opened.task.tools, "train"))
+    return subject_of_run(opened, rows, reference, load_rows(folder, split="train")[1])
 
 
 def _classifier_subject(folder: Path) -> Subject:
@@ -121,14 +121,14 @@ def find_encoder(folder: Path) -> Subject:
 
 def find_run(folder: Path) -> tuple[Run, list[CallRow], Callable[[], Report]]:
     """A finished run, its test rows, and what makes its own report on them, once."""
-    from pocketlm.data.load import load_call_rows
+    from pocketlm.data.load import load_rows
     from pocketlm.engines.open import open_engine
     from pocketlm.evaluate.store import scored
     from pocketlm.train.run import Run
 
     run = Run.open(folder)
     task = run.task
-    rows = load_call_rows(folder, task.tools)
+    rows = load_rows(folder)[1]
 
     def reference() -> Report:
         kept = folder / "reports" / "tuned.json"

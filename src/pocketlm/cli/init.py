@@ -74,8 +74,30 @@ CLASSIFY_README = """\
 4. `pocketlm run runs/{name} "where is my parcel"`
 5. `pocketlm export runs/{name} --to onnx`, where the recommended rung has an encoder
 """
+INSTRUCT_YAML = """\
+# All keys, their meaning and defaults: pocketlm train --help-config
+task: instruct
+base: starter:smollm2-135m   # or hf:NAME, or a model folder
+data:
+  raw: data/raw              # your examples, .jsonl, .json or .csv
+train:
+  epochs: 2
+"""
+INSTRUCT_README = """\
+# {name}
+
+1. Put your examples into `data/raw`. A row is one of
+   - `{{"messages": [{{"role": "user", "content": ...}}, {{"role": "assistant", "content": ...}}]}}`
+   - `{{"instruction": ..., "input": ..., "output": ...}}`, `{{"prompt": ..., "completion": ...}}`, `{{"document": ..., "summary": ...}}`
+   Files named train, valid and test are taken as these.
+2. `pocketlm train`
+3. `pocketlm eval runs/{name}`
+4. `pocketlm run runs/{name} "Summarize: ..."`
+5. `pocketlm export runs/{name} --to gguf`
+"""
 FILES = {
     "call": {"pocketlm.yaml": YAML, "tools.json": TOOLS, "README.md": README},
+    "instruct": {"pocketlm.yaml": INSTRUCT_YAML, "README.md": INSTRUCT_README},
     "classify": {"pocketlm.yaml": CLASSIFY_YAML, "README.md": CLASSIFY_README},
 }
 
@@ -83,7 +105,7 @@ FILES = {
 def init(
     folder: Annotated[Path, typer.Argument(help="The new project's folder.")],
     task: Annotated[
-        str, typer.Option(help="What a row is: call, function calling; classify, labels of texts.")
+        str, typer.Option(help="What a row is: call, function calling; instruct, free text; classify, labels of texts.")
     ] = "call",
     as_json: Json = False,
 ) -> None:

@@ -28,15 +28,15 @@ def plan(
 
     devices = [find_device(wanted) for wanted in device] or DEVICES
     config = load_config(project, overrides)
-    if config.task != "call":
+    if config.task not in ("call", "instruct"):
         raise InputError(
-            f"plan: foretells trainings of the task call; one of the task {config.task} shows its time left as it runs"
+            f"plan: foretells trainings of models that write; one of the task {config.task} shows its time left as it runs"
         )
     folder, data = project_data(project, config, name)
 
     from pocketlm.train.plan import plan_run
 
-    found = plan_run(config, data.tools, data.rows("train"), data.rows("valid"), folder)
+    found = plan_run(config, data.own_tools, data.rows("train"), data.rows("valid"), folder)
     values = found.to_json()
     values["fits"] = {known.name: found.fits[known.name] for known in devices}
     rows = [f"  {known.name:<16}{_verdict(known.kind, found.fits[known.name])}" for known in devices]

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
-from pocketlm.cli.common import Json, be_quiet, home_of, output, task_for
+from pocketlm.cli.common import Json, be_quiet, home_of, output, task_for, writes_text
 from pocketlm.core.errors import InputError
 
 SHOWN = 5  # labels with their probabilities
@@ -27,7 +27,7 @@ def run(
     max_tokens: Annotated[int, typer.Option(help="Longest answer.", min=1)] = 128,
     as_json: Json = False,
 ) -> None:
-    """Turn a request into function calls; with a classifier, sort a text under its labels."""
+    """Turn a request into function calls; with a classifier, sort a text under its labels; with a model of free text, answer."""
     be_quiet(as_json)
     from pocketlm.engines.classifier import is_classifier
     from pocketlm.engines.open import open_engine
@@ -36,6 +36,9 @@ def run(
 
     if is_classifier(home_of(engine)):
         _sort(engine, request, as_json)
+        return
+    if tools is None and writes_text(engine):
+        _write(engine, request, max_tokens, as_json)
         return
     task = task_for(engine, tools, None)
     subject = open_engine(engine)
@@ -77,6 +80,23 @@ def _requests(request: str | None) -> Iterator[str]:
     if sys.stdin.isatty():
         print("One request a line; Ctrl-D ends.", file=sys.stderr)
     yield from (line.strip() for line in sys.stdin if line.strip())
+
+
+def _write(engine: str, request: str | None, max_tokens: int, as_json: bool) -> None:
+    """Free text."""
+    from pocketlm.engines.open import open_engine
+    from pocketlm.tasks.template import TEMPLATES, Message
+
+    subject = open_engine(engine)
+    try:
+        for text in _requests(request):
+            prompt, written = TEMPLATES[subject.template].render([Message("user", text)]), ""
+            for piece in subject.stream(prompt, max_tokens=max_tokens):
+                written += piece
+                print("" if as_json else piece, end="", flush=True)
+            output(as_json, {"request": text, "text": written}, "")
+    finally:
+        subject.close()
 
 
 def _sort(engine: str, request: str | None, as_json: bool) -> None:

@@ -28,7 +28,7 @@ def shrink(
     from pocketlm.cli.export import find_run
     from pocketlm.core.errors import GateFailed, InputError
     from pocketlm.core.progress import say
-    from pocketlm.data.load import load_call_rows
+    from pocketlm.data.load import load_rows
     from pocketlm.engines.open import open_engine
     from pocketlm.evaluate.store import scored
     from pocketlm.shrink.frontier import frontier_text, write_frontier
@@ -40,8 +40,7 @@ def shrink(
     if not 0 < keep <= 1:
         raise InputError(f"--keep {keep}: give a share of the score, such as 0.98")
     original, test, reference = find_run(run)
-    tools = original.task.tools
-    rows = Rows(load_call_rows(run, tools, "train"), load_call_rows(run, tools, "valid"))
+    rows = Rows(*(load_rows(run, split=split)[1] for split in ("train", "valid")))
     if len(rows.valid) < FEW:
         say(
             f"{len(rows.valid)} validation rows: each is {1 / len(rows.valid):.1%} of the score by which models are chosen"

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 def train(
     project: Annotated[Path, typer.Argument(help="Project folder or its pocketlm.yaml.")] = Path("."),
     name: Annotated[str, typer.Option(help="Name of the run; by default the project folder's name.")] = "",
-    task: Annotated[str, typer.Option(help="Short for --set task=..: call, classify, embed.")] = "",
+    task: Annotated[str, typer.Option(help="Short for --set task=..: call, instruct, classify, embed.")] = "",
     method: Annotated[str, typer.Option(help="Short for --set train.method=..")] = "",
     enough: Annotated[
         float | None, typer.Option(help="Short for --set classify.enough=..: where a ladder stops.")
@@ -52,7 +52,7 @@ def train(
 
     short = {"task": task, "train.method": method, "classify.enough": enough}
     config = load_config(project, [*(f"{key}={value}" for key, value in short.items() if value), *overrides])
-    if config.task != "call" and int(os.environ.get("WORLD_SIZE", "1")) > 1:
+    if config.task in ("classify", "embed") and int(os.environ.get("WORLD_SIZE", "1")) > 1:
         raise InputError(
             f"the task {config.task} trains in one process; start it with `pocketlm train`, without torchrun"
         )
@@ -74,9 +74,9 @@ def train(
         output(as_json, *found)
         return
     if show_batch:
-        Console(highlight=False).print(show_first_batch(config, data.tools, data.rows("train")), soft_wrap=True)
+        Console(highlight=False).print(show_first_batch(config, data.own_tools, data.rows("train")), soft_wrap=True)
         return
-    run = train_run(config, data.tools, data.rows("train"), data.rows("valid"), folder, must_resume=resume)
+    run = train_run(config, data.own_tools, data.rows("train"), data.rows("valid"), folder, must_resume=resume)
     if rank == 0:
         _tell(as_json, folder, run.manifest)
 

@@ -19,8 +19,10 @@ CONFIG_NAME = "pocketlm.yaml"
 
 ENCODER = "starter:minilm-l6"
 # task -> its methods, the default first
+WRITING = ("lora", "full", "qlora-8bit", "qlora-4bit")
 METHODS = {
-    "call": ("lora", "full", "qlora-8bit", "qlora-4bit"),
+    "call": WRITING,
+    "instruct": WRITING,
     "embed": ("lora", "full", "adapt", "static"),
     "classify": ("ladder", "majority", "rules", "tfidf", "static", "embedding", "setfit", "full", "lora", "distill"),
 }
@@ -209,7 +211,10 @@ class CostConfig(_Section):
 class Config(_Section):
     """One project."""
 
-    task: Literal["call", "classify", "embed"] = Field("call", description="what a row is")
+    task: Literal["call", "instruct", "classify", "embed"] = Field(
+        "call",
+        description="what a row is: call, functions; instruct, free text such as answers and summaries; classify; embed",
+    )
     base: str = Field(
         "starter:smollm2-135m",
         description=f"the model to start from: starter:NAME, hf:NAME or a folder; of the tasks classify and embed {ENCODER}",

@@ -81,6 +81,11 @@ class Dataset:
         """The functions of the app."""
         return ToolSet.load(self.folder / "tools.json")
 
+    @property
+    def own_tools(self) -> ToolSet | None:
+        """The functions where its rows are calls, None where they are texts."""
+        return self.tools if self.task == "call" else None
+
     @cached_property
     def sha256(self) -> str:
         """Hash of rows and tools as they are now on the disk, not of when or from where they came."""

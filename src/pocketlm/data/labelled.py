@@ -1,9 +1,10 @@
-"""A developer's texts with labels -> a dataset that can be trained on: read, checked, cleaned and split. Knows no models."""
+"""A developer's texts with labels or free answers -> a dataset to train on: read, checked, cleaned and split. Knows no models."""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +16,10 @@ from pocketlm.data.gather import gather
 from pocketlm.data.shapes import Example
 from pocketlm.data.sources import sources
 from pocketlm.data.split import SPLITS, Rows, count_kinds
-from pocketlm.tasks.classify import ClassifyTask
+from pocketlm.tasks.base import TextRow
 from pocketlm.tasks.labels import OUTSIDE
+from pocketlm.tasks.registry import task_class
+from pocketlm.tasks.template import Message
 
 MIN_ROWS = 10
 NAMED = 5  # labels that a note names
@@ -26,13 +29,14 @@ def prepare_labelled(
     raw: Path,
     out: Path,
     *,
+    task: str = "classify",
     test: Path | None = None,
     valid: Path | None = None,
     valid_share: float = 0.05,
     test_share: float = 0.1,
     seed: int = 0,
 ) -> Dataset:
-    """Rows of the task classify in any known layout, as `data.dataset.prepare` does for calls.
+    """Rows of the task classify or instruct in any known layout, as `data.dataset.prepare` does for calls.
 
     Raises:
         InputError: too few rows, one label only, or `out` is a folder with something else; Problems: all faults of rows.
@@ -47,20 +51,23 @@ def prepare_labelled(
     settings |= {name: str(path) for name, path in given.items()}
     if found := reusable(out, raw, inputs, settings):
         return found
-    by_split = _read(raw, given)
+    by_split = _read(raw, given, task)
     read = sum(map(len, by_split.values()))
     splits, notes = clean_splits(by_split, valid_share, test_share, seed)
     check_enough(splits, read, raw, MIN_ROWS)
-    _check_labels(splits, raw)
+    if task == "classify":
+        _check_labels(splits, raw)
     fields = {
         "kind": KIND,
-        "task": "classify",
+        "task": task,
         "inputs": inputs,
         "settings": settings,
         "counts": {name: len(rows) for name, rows in splits.items()},
-        "labels": {name: count_kinds(rows) for name, rows in splits.items()},
-        "notes": notes + _label_notes(splits),
+        "notes": notes,
     }
+    if task == "classify":
+        labels = {name: count_kinds(rows) for name, rows in splits.items()}
+        fields |= {"labels": labels, "notes": notes + _label_notes(splits)}
     with atomic_dir(out) as folder:
         for name, rows in splits.items():
             write_jsonl(folder / f"{name}.jsonl", map(_plain, rows))
@@ -82,12 +89,12 @@ def read_texts(path: Path) -> list[str]:
     return list(dict.fromkeys(text for text in texts if text.strip()))
 
 
-def _read(raw: Path, given: dict[str, Path]) -> Rows:
-    found = [example for example in _examples(raw) if not _is_given(example, given)]
+def _read(raw: Path, given: dict[str, Path], task: str) -> Rows:
+    found = [example for example in _examples(raw, task) if not _is_given(example, given)]
     by_split: Rows = {name: [] for name in SPLITS}
-    for split, examples in [(None, found), *((name, _examples(path)) for name, path in given.items())]:
+    for split, examples in [(None, found), *((name, _examples(path, task)) for name, path in given.items())]:
         for example in examples:
-            by_split[split or example.split].append(ClassifyTask.row(example.row, example.where))
+            by_split[split or example.split].append(task_class(task).row(example.row, example.where))
     empty = [row.where for rows in by_split.values() for row in rows if not row.text.strip()]
     if empty:
         raise Problems(f"{raw}: rows without a text; add it or delete them", empty)
@@ -100,8 +107,8 @@ def _is_given(example: Example, given: dict[str, Path]) -> bool:
     return any(file == path.resolve() or path.resolve() in file.parents for path in given.values())
 
 
-def _examples(path: Path) -> list[Example]:
-    found = gather(path, task="classify")
+def _examples(path: Path, task: str) -> list[Example]:
+    found = gather(path, task=task)
     if found.faults:
         raise Problems(f"{path}: cannot be read", [f"{fault.where}: {fault.why}" for fault in found.faults])
     return found.examples
@@ -138,6 +145,9 @@ def _named(labels: Sequence[str]) -> str:
     return f"label{'s' if len(labels) > 1 else ''} {', '.join(sorted(labels)[:NAMED])}{more}"
 
 
-def _plain(row: Any) -> dict[str, Any]:
+def _plain(row: TextRow) -> dict[str, Any]:
+    if isinstance(row.answer, str):
+        turns = [*row.messages, Message("assistant", row.answer)]
+        return {"messages": [asdict(turn) for turn in turns], **({"tags": list(row.tags)} if row.tags else {})}
     label = row.answer[0] if len(row.answer) == 1 else row.answer
     return {"text": row.text, "label": label, **({"tags": list(row.tags)} if row.tags else {})}

@@ -110,7 +110,10 @@ def _of_dataset(held: Dataset) -> Any:
     """The task of prepared rows: with the rows' own functions in its prompt, or the labels of all splits."""
     if held.task == "call":
         return CallTask(held.tools, "full")
-    return task_class(held.task).of([row for split in SPLITS for row in held.rows(split)])
+    kind = task_class(held.task)
+    if not hasattr(kind, "of"):
+        return kind()
+    return kind.of([row for split in SPLITS for row in held.rows(split)])
 
 
 def _split_folder(path: Path) -> Path | None:

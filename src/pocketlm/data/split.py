@@ -35,8 +35,11 @@ def answer_of(row: AnyRow) -> Any:
 
 
 def kinds_of(row: AnyRow) -> list[str]:
-    """What a row is dealt and counted by: the functions called, or the labels; "" where there is none."""
-    names = [call.name for call in row.calls] if isinstance(row, CallRow) else list(row.answer)
+    """What a row is dealt and counted by: the functions called, or the labels; "" where there is none, and for free text."""
+    if isinstance(row, CallRow):
+        names = [call.name for call in row.calls]
+    else:
+        names = [] if isinstance(row.answer, str) else list(row.answer)
     return list(dict.fromkeys(names)) or [""]
 
 

@@ -88,13 +88,7 @@ def subject_of_run(
         run.model, run.folder.resolve().name, chat_template=template.jinja, stop_token=template.stop,
         lineage=run.manifest["lineage"], texts=run_texts(run, train),
     )  # fmt: skip
-    task = run.task
-    facts = {
-        "tools_in_prompt": task.tools_in_prompt,
-        "tools_sha256": task.tools.sha256,
-        "grounding": task.grounding.to_json(),
-    }
-    return Subject(source, run.identity, run.folder, template, task, rows, reference, facts)
+    return Subject(source, run.identity, run.folder, template, run.task, rows, reference, run.task.facts())
 
 
 def subject_of_classifier(run: ClassifierRun, rows: Sequence[Any], reference: Callable[[], Report]) -> Subject:

@@ -53,7 +53,7 @@ def heal(
     config = made.model_copy(update={"base": str(student), "train": settings or HEALING.model_copy(update=own)})
     rows = tuple(kept_ids(teacher.model, student))
     how = Distillation(teacher.model, rows, share=share, temperature=temperature)
-    run = train_run(config, teacher.task.tools, train, valid, folder, teaching=how, minutes=minutes)
+    run = train_run(config, teacher.tools, train, valid, folder, teaching=how, minutes=minutes)
     _tell_origin(run, teacher, student)
     return run
 

@@ -132,7 +132,7 @@ def _cut(shape: Shape, parent: Run, original: Run, rows: Rows, to: Path) -> None
 
 def seen_texts(run: Run, train: Sequence[CallRow]) -> list[str]:
     """Whatever the run's model read and wrote in training, its values drawn anew in every epoch."""
-    material = encode_all(run.config.model_copy(update={"base": str(run.model)}), run.task.tools, train)
+    material = encode_all(run.config.model_copy(update={"base": str(run.model)}), run.tools, train)
     seen = dict.fromkeys((*row.prompt, *row.completion) for epoch in material.epochs for row in epoch)
     texts: list[str] = material.tokenizer.batch_decode([list(ids) for ids in seen], clean_up_tokenization_spaces=False)
     return texts

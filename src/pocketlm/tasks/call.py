@@ -118,6 +118,12 @@ class CallTask:
             "tools": self.tools.sha256, "tools_in_prompt": self.tools_in_prompt, "grounding": self.grounding.to_json()
         }  # fmt: skip
 
+    def facts(self) -> dict[str, Any]:
+        """What a manifest says of it."""
+        return {
+            "tools_sha256": self.tools.sha256, "tools_in_prompt": self.tools_in_prompt, "grounding": self.grounding.to_json()
+        }  # fmt: skip
+
     def messages(self, row: CallRow, template: Template) -> list[Message]:
         """The system block that all rows share, then this row's messages."""
         shared = self._system(template)

@@ -44,6 +44,14 @@ class InstructTask(TextTask):
         messages = [Message(m["role"], m["content"]) for m in value["messages"]]
         return TextRow(tuple(messages[:-1]), messages[-1].content, where, tags_of(value))
 
+    def facts(self) -> dict[str, Any]:
+        """What a manifest says of it."""
+        return {"task": self.name}
+
+    def completion(self, row: TextRow, template: Template) -> str:
+        """The answer as it is trained."""
+        return f"{row.answer}{template.stop}"
+
     def score(self, row: TextRow, text: str, template: Template) -> Score:
         """See `Task`. ROUGE by Google's library (Lin 2004), with stemming."""
         source = "\n".join(message.content for message in row.messages)

@@ -16,8 +16,8 @@ import torch
 from pocketlm.core.config import Config
 from pocketlm.core.devices import DEVICES, Device
 from pocketlm.core.machine import disk_free, memory_free, memory_peak
+from pocketlm.data.split import AnyRow
 from pocketlm.models.load import resolve_base
-from pocketlm.tasks.call import CallRow
 from pocketlm.tasks.tools import ToolSet
 from pocketlm.train.compute import choose_micro, choose_threads
 from pocketlm.train.method import check_method, choose, load_objective
@@ -62,7 +62,9 @@ class Plan:
         return asdict(self)
 
 
-def plan_run(config: Config, tools: ToolSet, train: Sequence[CallRow], valid: Sequence[CallRow], folder: Path) -> Plan:
+def plan_run(
+    config: Config, tools: ToolSet | None, train: Sequence[AnyRow], valid: Sequence[AnyRow], folder: Path
+) -> Plan:
     """Probe a training for a few seconds.
 
     Raises:

@@ -1,6 +1,6 @@
 """A run: one training and its folder.
 
-runs/NAME/  manifest.json, config.json, tools.json, adapter/ (PEFT format), model/ (merged), metrics.jsonl. The folder
+runs/NAME/  manifest.json, config.json, tools.json (of calls), adapter/ (PEFT format), model/ (merged), metrics.jsonl. The folder
 is a model any Hugging Face tool can open at model/, and what `pocketlm eval`, `export` and `run` take.
 """
 
@@ -26,11 +26,13 @@ from pocketlm.core.machine import describe, memory_peak
 from pocketlm.core.manifest import read_manifest, write_manifest
 from pocketlm.core.progress import say
 from pocketlm.data.augment import Augmenter
+from pocketlm.data.split import AnyRow
 from pocketlm.engines.classifier import is_classifier
 from pocketlm.evaluate.calibrate import KEPT as CALIBRATION
 from pocketlm.models.adapters import STAMP, TEMPLATE, WEIGHTS, Adapter, write_merged, write_model
 from pocketlm.models.load import lineage, load_model, load_tokenizer, resolve_base, template_of
-from pocketlm.tasks.call import CallRow, CallTask, Grounding, learn_grounding
+from pocketlm.tasks.call import CallTask, Grounding, learn_grounding
+from pocketlm.tasks.instruct import InstructTask
 from pocketlm.tasks.template import CHATML, TEMPLATES, TERSE, Template
 from pocketlm.tasks.tools import ToolSet
 from pocketlm.train.batches import Example
@@ -40,6 +42,8 @@ from pocketlm.train.track import LIVE
 if TYPE_CHECKING:
     from pocketlm.train.distill import Distillation
     from pocketlm.train.loop import History
+
+Writing = CallTask | InstructTask  # the tasks whose answers are written
 
 ASIDE = {"save_seconds", "save_total_limit", "track"}  # settings that do not decide the weights
 
@@ -93,9 +97,16 @@ class Run:
         return Config.model_validate(read_json(self.folder / "config.json"))
 
     @property
-    def task(self) -> CallTask:
+    def tools(self) -> ToolSet | None:
+        """The functions it was trained to call; None where it writes free text."""
+        return None if self.config.task == "instruct" else ToolSet.load(self.folder / "tools.json")
+
+    @property
+    def task(self) -> Writing:
         """The task with the tools and the prompt the run was trained for."""
-        tools = ToolSet.load(self.folder / "tools.json")
+        tools = self.tools
+        if tools is None:
+            return InstructTask()
         return CallTask(
             tools, self.config.tools_in_prompt, grounding=Grounding.from_json(self.manifest.get("grounding", {}))
         )
@@ -114,9 +125,9 @@ class Run:
 
 def train_run(
     config: Config,
-    tools: ToolSet,
-    train: Sequence[CallRow],
-    valid: Sequence[CallRow],
+    tools: ToolSet | None,
+    train: Sequence[AnyRow],
+    valid: Sequence[AnyRow],
     folder: Path,
     *,
     must_resume: bool = False,
@@ -126,6 +137,7 @@ def train_run(
     """Train as `config` says and fill `folder`; reuse it when nothing changed, resume it when it was interrupted.
 
     Args:
+        tools: the functions that rows of calls call; None for the task instruct.
         must_resume: do not start anew.
         teaching: a model to learn from besides the rows.
         minutes: time to train for, foretold by a probe; epochs that would take longer are left out.
@@ -210,24 +222,20 @@ def train_run(
         return Run(folder)
     _write(folder, config, model, template, tools, history)
     rows = {"train": len(train), "valid": len(valid)}
-    write_manifest(
-        folder, _facts(config, material, tools, history) | {"key": key, "compute": str(compute), "rows": rows}
-    )
+    write_manifest(folder, _facts(config, material, history) | {"key": key, "compute": str(compute), "rows": rows})
     checkpoints.clear()
     team.wait_for_everyone()
     return Run(folder)
 
 
-def _facts(config: Config, material: Material, tools: ToolSet, history: History) -> dict[str, Any]:
+def _facts(config: Config, material: Material, history: History) -> dict[str, Any]:
     """What a run's manifest says of its training."""
     last = history.steps[-1]
     return {
         "kind": "run",
         "task": config.task,
         "template": material.template.name,
-        "tools_sha256": tools.sha256,
-        "tools_in_prompt": config.tools_in_prompt,
-        "grounding": material.task.grounding.to_json(),
+        **material.task.facts(),
         "lineage": lineage(config.base),
         "seed": config.seed,
         "machine": describe(),
@@ -262,7 +270,9 @@ def trained_before(folder: Path, key: str) -> Run | None:
     return run
 
 
-def _write(folder: Path, config: Config, model: Any, template: Template, tools: ToolSet, history: History) -> None:
+def _write(
+    folder: Path, config: Config, model: Any, template: Template, tools: ToolSet | None, history: History
+) -> None:
     """Fill a run's folder, all but its manifest."""
     (folder / "manifest.json").unlink(missing_ok=True)  # of an older training: it would vouch for the new weights
     (folder / LIVE).unlink(missing_ok=True)
@@ -270,7 +280,10 @@ def _write(folder: Path, config: Config, model: Any, template: Template, tools: 
     write_jsonl(folder / "metrics.jsonl", history.steps)
     _write_model(folder, config, model, template)
     write_json(folder / "config.json", config.model_dump())
-    write_json(folder / "tools.json", tools.to_openai())
+    if tools is None:
+        (folder / "tools.json").unlink(missing_ok=True)
+    else:
+        write_json(folder / "tools.json", tools.to_openai())
 
 
 def _write_model(folder: Path, config: Config, model: Any, template: Template) -> None:
@@ -295,7 +308,7 @@ def _write_model(folder: Path, config: Config, model: Any, template: Template) -
     write_merged(Adapter.open(folder / "adapter"), base, folder / "model")
 
 
-def _score(config: Config, model: Any, template: Template, task: CallTask, rows: Sequence[CallRow]) -> float:
+def _score(config: Config, model: Any, template: Template, task: Writing, rows: Sequence[AnyRow]) -> float:
     """Share of rows a model in training gets wholly right, as the run would: merged, under the grammar."""
     from pocketlm.engines.open import open_engine
     from pocketlm.evaluate.evaluate import evaluate
@@ -317,7 +330,7 @@ class Material:
         valid: the rows held out.
     """
 
-    task: CallTask
+    task: Writing
     tokenizer: Any
     template: Template
     epochs: list[list[Example]]
@@ -326,9 +339,9 @@ class Material:
 
 def encode_all(
     config: Config,
-    tools: ToolSet,
-    train: Sequence[CallRow],
-    valid: Sequence[CallRow] = (),
+    tools: ToolSet | None,
+    train: Sequence[AnyRow],
+    valid: Sequence[AnyRow] = (),
     *,
     epochs: int | None = None,
 ) -> Material:
@@ -341,7 +354,7 @@ def encode_all(
         raise InputError("no training rows; add some to data.raw")
     tokenizer = load_tokenizer(resolve_base(config.base))
     template = _template(config, tokenizer)
-    task = CallTask(tools, config.tools_in_prompt, grounding=learn_grounding(train, tools))
+    task = _task(config, tools, train)
     longest = config.train.max_tokens
     told = [
         encode(task, rows, tokenizer, template, longest)
@@ -351,16 +364,20 @@ def encode_all(
     return Material(task, tokenizer, template, told, encode(task, valid, tokenizer, template, longest))
 
 
-def show_first_batch(config: Config, tools: ToolSet, train: Sequence[CallRow]) -> Text:
+def show_first_batch(config: Config, tools: ToolSet | None, train: Sequence[AnyRow]) -> Text:
     """Two rows of a training's first batch, what is learnt coloured."""
     material = encode_all(config, tools, train, epochs=1)
     return show_batch(material.epochs[0], material.tokenizer, config.train.batch_tokens, config.seed)
 
 
-def _epochs(config: Config, tools: ToolSet, train: Sequence[CallRow]) -> Iterator[Sequence[CallRow]]:
+def _task(config: Config, tools: ToolSet | None, train: Sequence[Any]) -> Writing:
+    return CallTask(tools, config.tools_in_prompt, grounding=learn_grounding(train, tools)) if tools else InstructTask()
+
+
+def _epochs(config: Config, tools: ToolSet | None, train: Sequence[Any]) -> Iterator[Sequence[Any]]:
     """The rows of each epoch."""
     kind = config.train.augment
-    augmenter = None if kind == "none" else Augmenter(train, tools, wording=kind == "full")
+    augmenter = None if kind == "none" or tools is None else Augmenter(train, tools, wording=kind == "full")
     for epoch in range(math.ceil(config.train.epochs)):
         yield augmenter.epoch(config.seed + epoch) if augmenter else train
 
@@ -369,7 +386,8 @@ def _template(config: Config, tokenizer: Any) -> Template:
     """The template to train with."""
     own = template_of(tokenizer)
     if config.template == "auto":
-        return TERSE if own is CHATML and config.tools_in_prompt == "none" else own
+        terse = config.task == "call" and config.tools_in_prompt == "none"
+        return TERSE if own is CHATML and terse else own
     wanted = TEMPLATES[config.template]
     missing = [mark for mark in wanted.marks if mark not in tokenizer.get_vocab()]
     if missing:
@@ -381,21 +399,19 @@ def _template(config: Config, tokenizer: Any) -> Template:
 
 def run_key(
     config: Config,
-    tools: ToolSet,
-    train: Sequence[CallRow],
-    valid: Sequence[CallRow],
+    tools: ToolSet | None,
+    train: Sequence[AnyRow],
+    valid: Sequence[AnyRow],
     processes: int = 1,
     more: Sequence[Any] = (),
 ) -> str:
     """Hash of everything that decides the weights."""
     rows = [[row.to_json() for row in part] for part in (train, valid)]
     settings = config.model_dump(exclude={"data": True, "classify": True, "embed": True, "cost": True, "train": ASIDE})
-    return sha256_value([settings, tools.to_openai(), rows, *([processes] if processes > 1 else []), *more])
+    return sha256_value([settings, tools and tools.to_openai(), rows, *([processes] if processes > 1 else []), *more])
 
 
-def encode(
-    task: CallTask, rows: Sequence[CallRow], tokenizer: Any, template: Template, max_tokens: int
-) -> list[Example]:
+def encode(task: Writing, rows: Sequence[Any], tokenizer: Any, template: Template, max_tokens: int) -> list[Example]:
     """Rows as token ids: prompt and completion apart, as at run time.
 
     Raises:
@@ -416,7 +432,7 @@ def encode(
     return examples
 
 
-def _name(row: CallRow) -> str:
+def _name(row: AnyRow) -> str:
     """What a row is called in messages."""
     return row.where or repr(row.text[:40])
 
