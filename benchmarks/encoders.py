@@ -156,18 +156,23 @@ def sms_spam(data: Path, quick: bool) -> dict[str, float]:
 
 
 def fewshot(data: Path, quick: bool) -> dict[str, float]:
-    """A few rows a label, five draws: mean and spread, contrastive training beside the vectors as they are."""
+    """A few rows a label, five draws: mean and spread, contrastive training beside the vectors as they are; of sentiment also a
+    small language model as the teacher on the training texts without their labels."""
     found: dict[str, float] = {}
     sets = {"sst2": (("train",), ("test",), 8), "clinc150": (("train",), ("test",), 5)}
     for name, (known, asked, count) in sets.items():
         home = data / "classification" / name
         train, test = (rows_of(*(home / f"{file}.jsonl" for file in files)) for files in (known, asked))
-        for method in ("embedding", "setfit"):
+        texts = [row.text for row in train] if name == "sst2" else []
+        for method in ("embedding", "setfit", *(["distill"] if texts else [])):
             scores = []
             for seed in range(1 if quick else SEEDS):
                 few, folder = drawn(train, count, seed), RUNS / "fewshot" / f"{name}-{method}-{seed}"
-                config = classify(f"train.method={method}", f"seed={seed}", *FEWSHOT.get(name, ()))
-                train_classifier(config, few, [], folder, labels=labels_of(train))
+                config = classify(f"train.method={method}", f"seed={seed}", *FEWSHOT.get((name, method), ()))
+                taught_on = (
+                    [text for text in texts if text not in {row.text for row in few}] if method == "distill" else []
+                )
+                train_classifier(config, few, [], folder, labels=labels_of(train), unlabelled=taught_on)
                 scores.append(scored_rows(folder, test, labels_of(train)).value)
             spread = statistics.pstdev(scores)
             print(
@@ -179,7 +184,10 @@ def fewshot(data: Path, quick: bool) -> dict[str, float]:
     return found
 
 
-FEWSHOT: dict[str, tuple[str, ...]] = {"sst2": ("classify.steps=40",)}  # two labels take fewer steps
+FEWSHOT: dict[tuple[str, str], tuple[str, ...]] = {
+    ("sst2", "setfit"): ("classify.steps=40",),  # two labels take fewer steps
+    ("sst2", "distill"): ("classify.teacher=starter:smollm2-135m", "train.epochs=1"),
+}
 
 
 def drawn(rows: Sequence[Any], count: int, seed: int) -> list[Any]:

@@ -13,6 +13,7 @@ from labelled import rows_of, several_of
 
 from pocketlm.core.config import Config
 from pocketlm.core.errors import InputError
+from pocketlm.engines.base import Odds
 from pocketlm.engines.classifier import Classifier
 from pocketlm.engines.open import open_engine
 from pocketlm.evaluate.evaluate import evaluate
@@ -180,7 +181,7 @@ def test_a_teacher_teaches_on_texts_without_labels(base: str, tmp_path: Path) ->
     assert accuracy(train_classifier(soft, few, valid, tmp_path / "soft", unlabelled=more), test) > 0.8
 
 
-def test_a_language_model_teaches_by_the_labels_it_writes(base: str, tiny_llama: Path, tmp_path: Path) -> None:
+def test_a_language_model_teaches_by_the_odds_of_the_labels(base: str, tiny_llama: Path, tmp_path: Path) -> None:
     train, valid = rows_of(LABELS, 6), rows_of(LABELS, 3, 1)
     settings = config(base, "distill", teacher=str(tiny_llama), student="tfidf")
     material = make_material(settings, train, valid)
@@ -190,6 +191,31 @@ def test_a_language_model_teaches_by_the_labels_it_writes(base: str, tiny_llama:
     assert (learnt.targets[:18].argmax(1) == material.targets.argmax(1)).all()
     run = train_classifier(settings, train, valid, tmp_path / "run", unlabelled=["play bread", "alarm"])
     assert run.manifest["method"] == "distill"
+
+
+class Biased:
+    """An engine that hears what a text is about, but likes one label best whatever the text."""
+
+    uri, template = "biased", "chatml"
+
+    def tokenize(self, text: str) -> list[int]:
+        return list(text.encode())
+
+    def odds(self, pairs: list[Any], *, tick: Any) -> list[list[Odds]]:
+        told = []
+        for prompt, answer in pairs:
+            text, label = bytes(prompt).decode().rpartition("user")[2], bytes(answer).decode()
+            told.append([Odds(0, (1.0 if label[:4] in text else 0.0) + (5.0 if label.startswith("music") else 0.0))])
+        return told
+
+
+def test_a_language_model_that_likes_one_label_is_calibrated(base: str) -> None:
+    train = rows_of(LABELS, 4)
+    material = make_material(config(base, "distill", teacher="any", student="tfidf"), train, [])
+    texts = [f"the {label} please" for label in sorted(LABELS)] * 2
+    odds = teach._weighed(Biased(), texts, material)  # type: ignore[arg-type]
+    assert odds.argmax(1).tolist() == [0, 1, 2] * 2
+    assert odds.sum(1) == pytest.approx(1) and odds.mean(0) == pytest.approx(1 / 3, abs=1e-6)
 
 
 def test_what_a_teacher_says_that_is_no_label_teaches_nothing(base: str, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -186,6 +186,17 @@ class Tensors:
         bits = 8 * codes.shape[-1] // BLOCK
         return dequantize(Blocks(bits, codes, scales, zeros)), bits
 
+    def steps(self, name: str) -> Floats | None:
+        """What one integer more is worth, (rows, columns), of a matrix whose rows have one scale each; None of another."""
+        if name in self._joined:
+            one, place = self._joined[name]
+            every = self.steps(one)
+            return None if every is None else np.split(every, len(one.split(JOIN)))[place]
+        if f"{name}.even" not in self:
+            return None
+        steps: Floats = self.read(f"{name}.scales")[:, None] * self.read(f"{name}.even")
+        return steps
+
     def _place(self, tensor: Any) -> tuple[str, int, int]:
         """File, offset and bytes; a tensor inside the graph has its name for a file."""
         if tensor.data_location != self._onnx.TensorProto.EXTERNAL:

@@ -22,7 +22,7 @@ from pocketlm.export.onnx_files import (
     vocabulary_of,
 )
 from pocketlm.export.onnx_graph import Graph
-from pocketlm.export.onnx_weights import ONE_SCALE, worst_row
+from pocketlm.export.onnx_weights import LIMIT, Floats, worst_row
 
 # what rounding may cost the worst row of a matrix, as a share of the row's length; a row in the wrong place errs by 1.4
 TOLERANCE = {32: 1e-6, 16: 1e-3, 8: 0.03, 4: 0.4}
@@ -59,14 +59,26 @@ def _check_weights(config: Any, graph: Graph, tensors: Tensors) -> Check:
         found, bits = tensors.matrix(name)
         if found.shape != expected.shape:
             return Check("weights", False, f"{name} has the shape {found.shape}, not {expected.shape}")
-        error = worst_row(found, expected)
-        limit = ONE_SCALE if graph.precision.rows and bits == 8 else TOLERANCE[bits]
-        if not error <= limit:
-            told = f"{name} is off by {error:.1%} in a row, more than {bits} bits cost ({limit:.1%})"
+        error, steps = worst_row(found, expected), tensors.steps(name)
+        if steps is not None:
+            if told := _misrounded(found, expected, steps):
+                return Check("weights", False, f"{name}: {told}")
+        elif not error <= TOLERANCE[bits]:
+            told = f"{name} is off by {error:.1%} in a row, more than {bits} bits cost ({TOLERANCE[bits]:.1%})"
             return Check("weights", False, told)
         worst[bits] = max(worst.get(bits, 0), error)
     told = ", ".join(f"{error:.2%} at {bits} bits" for bits, error in sorted(worst.items()))
     return Check("weights", True, f"{len(graph.used)} tensors are the source's; their worst rows are off by {told}")
+
+
+def _misrounded(found: Floats, expected: Floats, steps: Floats) -> str:
+    """What is wrong with rows of one scale each: a weight is not the nearest integer, or a row does not use all of them."""
+    off = int((np.abs(found - expected) > 0.501 * steps).sum())
+    if off:
+        return f"{off} of {found.size} weights are not rounded to the nearest integer"
+    used = np.abs(found / steps).max(axis=1)
+    idle = int(((used < LIMIT - 0.5) & np.abs(expected).any(axis=1)).sum())
+    return f"{idle} rows have a larger scale than they need" if idle else ""
 
 
 def _check_graph(expected: Any, found: Any, tensors: Tensors) -> Check:

@@ -30,8 +30,10 @@ LEAST = 1e-3  # importance of a weight, as a share of its block's mean
 # Of integers that are one scale a row. Processors without 8-bit dot products add two products of a byte and a signed byte in
 # 16 bits: with 127 that overflows often enough to show (cosine 0.994 instead of 0.998), with 96 it does not.
 LIMIT = 96
-EVENED = (0.3, 0.45, 0.6)  # how much of the inputs' sizes may go into the matrix; on MiniLM 0.6 is mostly the best
-ONE_SCALE = 0.1  # what rounding by one scale may cost the worst row, as a share of the row's length
+# how much of the inputs' sizes goes into the matrix: the first that is sound, for choosing the best on few texts overfits;
+# on MiniLM 0.5 to 0.8 were tried
+EVENED = (0.6, 0.45, 0.3)
+ONE_SCALE = 0.1  # of a row's length: what evening may cost it, if rounding it as it is does not cost more
 PIECE = 1 << 13  # blocks quantized at once, so that all tries stay in the processor's cache
 
 
@@ -136,8 +138,8 @@ def quantize_rows(weight: Floats, inputs: Floats | None = None) -> tuple[NDArray
     """A matrix (rows, columns) as DynamicQuantizeMatMul wants it, which rounds all of its inputs by one scale.
 
     So that a few large inputs do not cost the others their precision, inputs are made of like size and the matrix takes up
-    what they lost (SmoothQuant, arXiv:2211.10438), as far as it makes the products of the known inputs better and no row of the
-    matrix worse than `ONE_SCALE`: what is rare among these inputs may be common among others.
+    what they lost (SmoothQuant, arXiv:2211.10438), as far as it makes the products of the known inputs better and costs no row
+    of the matrix much: what is rare among these inputs may be common among others.
 
     Args:
         inputs: (tokens, columns) some of what the matrix reads.
@@ -147,8 +149,9 @@ def quantize_rows(weight: Floats, inputs: Floats | None = None) -> tuple[NDArray
     """
     best = np.ones(weight.shape[1], np.float32)
     if inputs is not None:
-        sound = [wide for wide in _evened(weight, inputs) if _worst(weight, wide) <= ONE_SCALE]
-        best = min([best, *sound], key=lambda wide: _lost(weight, wide, inputs))
+        limit = max(ONE_SCALE, _worst(weight, best))
+        sound = next((wide for wide in _evened(weight, inputs) if _worst(weight, wide) <= limit), best)
+        best = min(best, sound, key=lambda wide: _lost(weight, wide, inputs))
     codes, scales = _by_row(weight * best)
     return np.ascontiguousarray(codes.astype(np.int8).T), scales, np.float32(1) / best
 

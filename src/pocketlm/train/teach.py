@@ -1,4 +1,4 @@
-"""A classifier that learns from another: texts with a teacher's odds, or with the labels a language model writes.
+"""A classifier that learns from another: texts with a teacher's odds, be it a larger classifier or a language model.
 
 Soft targets of a larger model teach a smaller one more than labels alone (Hinton et al. 2015, arXiv:1503.02531), and texts
 without labels can be taught on too.
@@ -14,7 +14,8 @@ import numpy as np
 
 from pocketlm.core.config import Config
 from pocketlm.core.errors import InputError
-from pocketlm.core.progress import say
+from pocketlm.core.progress import progress, say
+from pocketlm.engines.base import Engine
 from pocketlm.engines.classifier import Classifier
 from pocketlm.engines.open import open_engine
 from pocketlm.evaluate.evaluate import evaluate
@@ -23,8 +24,10 @@ from pocketlm.evaluate.scoring import Scoring
 from pocketlm.models.head import Array, Head, targets_of
 from pocketlm.tasks.base import TextRow, ask
 from pocketlm.tasks.classify import ClassifyTask
+from pocketlm.tasks.template import TEMPLATES
 from pocketlm.train.classify_methods import Material
 
+WEIGHED = 8  # labels at most of which a language model is asked for the odds of each; of more it writes one
 TRUSTED = 0.6  # share of a labelled row's target that is the label; over a half, so that a teacher never overrules it
 
 
@@ -37,7 +40,7 @@ def taught(config: Config, material: Material, unlabelled: Sequence[str]) -> Mat
     known = set(material.texts) | set(material.valid)
     more = [text for text in unlabelled if text not in known]
     texts = [*material.texts, *more]
-    odds = _asked(str(config.classify.teacher), texts, material.blank)
+    odds = _asked(str(config.classify.teacher), texts, material)
     count = len(material.texts)
     silent = odds.max(1) <= 0  # of these texts only the label is known, where there is one
     own = np.where(silent[:count, None], material.targets, TRUSTED * material.targets + (1 - TRUSTED) * odds[:count])
@@ -48,12 +51,15 @@ def taught(config: Config, material: Material, unlabelled: Sequence[str]) -> Mat
     return replace(material, texts=texts, targets=targets.astype(np.float32), weights=weights)
 
 
-def _asked(uri: str, texts: Sequence[str], head: Head) -> Array:
+def _asked(uri: str, texts: Sequence[str], material: Material) -> Array:
     """(texts, labels) what the teacher says; zeros where that is no label."""
     engine: Any = _open(uri)
+    head = material.blank
     try:
         if isinstance(engine, Classifier):
             return _odds(engine, texts, head)
+        if not isinstance(engine, RemoteEngine) and len(head.labels) <= WEIGHED and not head.multi:
+            return _weighed(engine, texts, material)
         rows = [TextRow(ask(text), [head.labels[0]]) for text in texts]
         task = ClassifyTask(head.labels, head.outside)
         report = evaluate(task, engine, rows, constrain=True, title=f"Asking {uri}")
@@ -76,6 +82,25 @@ def _open(uri: str) -> Any:
             "have the texts labelled there first and train on these rows"
         )
     return engine
+
+
+def _weighed(engine: Engine, texts: Sequence[str], material: Material) -> Array:
+    """(texts, labels) how likely a language model goes on with each label when it is asked to sort a text.
+
+    What it makes of all texts on average is taken off, or it would prefer one label whatever the text (batch calibration, Zhou et
+    al. 2023, arXiv:2309.17249); how often the labels are among the rows is put in its place.
+    """
+    head = material.blank
+    task, template = ClassifyTask(head.labels, head.outside), TEMPLATES[engine.template]
+    answers = [engine.tokenize(label + template.stop) for label in head.labels]
+    prompts = [engine.tokenize(task.prompt(TextRow(ask(text), []), template)) for text in texts]
+    with progress(f"Asking {engine.uri}", len(texts) * len(answers)) as tick:
+        told = engine.odds([(prompt, answer) for prompt in prompts for answer in answers], tick=tick)
+    scores = np.array([sum(odds.logprob for odds in answer) for answer in told]).reshape(len(texts), -1)
+    scores += np.log(material.targets.mean(0)) - scores.mean(0)
+    odds = np.exp(scores - scores.max(1, keepdims=True))
+    found: Array = (odds / odds.sum(1, keepdims=True)).astype(np.float32)
+    return found
 
 
 def _odds(teacher: Classifier, texts: Sequence[str], head: Head) -> Array:

@@ -270,6 +270,82 @@ Q Where do we stay for the wedding? = You stay at {place}.
 """
 
 STORIES = """
+T {p}: Are you coming to {place} on {day}?
+T {q}: I am not sure, my {body} hurts a lot.
+T? {p}: Oh no, again?
+T {p}: You could take the train at {time}, then you need not walk far.
+T {q}: Good idea. I will call you before I leave.
+A {q}'s {body} hurts, so {p} suggests taking the train at {time} to {place}; {q} will call before leaving.
+
+T {p}: I would like to return this {thing}.
+T {q}: Is something wrong with it?
+T {p}: It stopped after two days, and it cost {money}.
+T? {q}: I am sorry to hear that.
+T {q}: We can send it to {org} for repair, or you get your money back.
+T {p}: I want the money, please.
+A {p} returns a {thing} that stopped after two days and wants the money back.
+
+T {p}: How was your trip to {city}?
+T {q}: Lovely! We stayed at {place} and ate {dish} every evening.
+T? {p}: I am jealous.
+T {q}: Next time we want to go to {country}.
+T {p}: Take me with you, I have never been there.
+A {q} tells {p} about the trip to {city}, and {p} wants to come along to {country} next time.
+
+T {p}: What do you think of {topic}?
+T {q}: I think it matters less than people say.
+T {p}: I read a book about it, "{title}", and it changed my mind.
+T? {q}: Who wrote it?
+T {q}: Lend it to me when you are done.
+A {p} and {q} talk about {topic}; {q} wants to borrow "{title}", which changed {p}'s mind.
+
+T {p}: Good morning, I have an interview at {time} for the post of {job}.
+T {q}: Please take a seat. Why do you want to leave {org}?
+T {p}: I have been there for {few} years and want to learn something new.
+T? {q}: I see.
+T {q}: We will write to you before {date}.
+A {p} has an interview for the post of {job} and wants to leave {org} to learn something new; {q} will write before {date}.
+
+T {p}: Could you help me with the {doc}?
+T {q}: Sure, what is the problem?
+T {p}: The numbers for {month} do not add up.
+T? {q}: Let me see.
+T {q}: You left out the {money} for the {thing}.
+T {p}: Thank you, you saved my day!
+A {q} helps {p} with the {doc}, in which the {money} for the {thing} was left out.
+
+T Scientists in {city} have found a new {animal} in the mountains of {country}.
+T? The region has been closed to visitors for decades.
+T They say that it feeds on {plant} alone and is active only at night.
+T "We did not expect to find anything here", said {p}, who led the team.
+T? More journeys are planned.
+A Scientists led by {p} have found a new {animal} in the mountains of {country} that feeds on {plant} alone.
+
+T Workers at {org} in {city} will go on strike on {day}.
+T? Talks had begun in spring.
+T They ask for {pct} percent more pay, while the company offers half of it.
+T {p}, who speaks for the workers, said they had been patient for {few} years.
+T? Travellers are told to stay at home.
+A Workers at {org} in {city} will go on strike on {day} because they ask for {pct} percent more pay.
+
+T A fire has destroyed part of the {place} in {city}.
+T? The smoke could be seen for miles.
+T It broke out shortly after {time}, and {n} people were led out of the building.
+T Nobody was hurt, the police said, and {p}, the {office}, promised that it will be built again by {year}.
+A A fire has destroyed part of the {place} in {city}; {p} promised that it will be built again by {year}.
+
+T The court in {city} has sentenced {p} to {few} years in prison.
+T The {job} had taken {money} from {org} over several years.
+T? Relatives wept in the hall.
+T The judge said that the trust of many had been abused.
+A {p}, a {job}, has been sentenced to {few} years in prison for taking {money} from {org}.
+
+T {country} will close its last mine for {material} in {year}, the {office} has announced.
+T? The news had been expected.
+T {n} people will lose their work, but {org} has promised to train them for other jobs.
+T {p} of the union called it a black day for {city}.
+A {country} will close its last mine for {material} in {year}; {org} has promised to train those who lose their work.
+
 T Met {p} and {q} this {day} about the {project} project.
 T? The room was too warm and the coffee was cold.
 T {p} wants the {doc} by {date}, since {org} has asked for it twice.
