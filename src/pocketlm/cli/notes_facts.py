@@ -39,6 +39,9 @@ def facts(
 def timeline(
     period: Annotated[str, typer.Argument(help='Only this period, in words: "May 1665", "since last spring".')] = "",
     same_day: Annotated[bool, typer.Option(help="Also what happened on the day of writing.")] = False,
+    lasting: Annotated[
+        bool, typer.Option(help='With a period: also what began before it and may last, "since 1661".')
+    ] = False,
     least: Annotated[float, typer.Option(help="Leave out dates of less confidence.", min=0, max=1)] = 0.5,
     ics: Annotated[Path | None, typer.Option(help="Write a calendar file.")] = None,
     limit: Annotated[int, typer.Option(help="Print at most so many.", min=1)] = 50,
@@ -60,7 +63,7 @@ def timeline(
         notes = ((note.id, note.content, note.written) for note in store.notes())
         found = events(notes, least=least, same_day=same_day)
     if asked:
-        found = within(found, asked.first, asked.last)
+        found = within(found, asked.first, asked.last, lasting=lasting)
     if ics:
         with atomic_path(ics) as aside:
             aside.write_bytes(as_ics(found))

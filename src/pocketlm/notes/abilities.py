@@ -119,10 +119,7 @@ class Abilities(Meant):
         found = self.events(about, when)
         if not found:
             return Told(f"No dated events{_of(about, when)} in {self._range(about, when)}.")
-        lines = [
-            f"{_moment(event.first or event.last, event.grain)}  {on_one_line(event.what, QUOTED)}"
-            for _, event in found[:LISTED]
-        ]
+        lines = [f"{_when(event)}  {on_one_line(event.what, QUOTED)}" for _, event in found[:LISTED]]
         places = [cited(note, event.start, event.end) for note, event in found[:LISTED]]
         return Told("\n".join([*lines, *_more(found), *self._limit(about, when)]), tuple(places), _ids(places))
 
@@ -257,12 +254,12 @@ def _is_done(fact: Fact) -> bool:
     return fact.kind == "action" and bool(fact.value["done"])
 
 
-def _moment(moment: datetime | None, grain: str) -> str:
-    """A date as exactly as it is known."""
-    if moment is None:
-        return "undated"
+def _when(event: Event) -> str:
+    """When it began, or before when it was, as exactly as that is known."""
     forms = {"year": "%Y", "decade": "%Y", "century": "%Y", "month": "%Y-%m", "season": "%Y-%m", "quarter": "%Y-%m"}
-    return moment.strftime(forms.get(grain, "%Y-%m-%d"))
+    moment = event.first or event.last
+    told = moment.strftime(forms.get(event.grain, "%Y-%m-%d")) if moment else "undated"
+    return f"before {told}" if event.first is None else f"since {told}" if event.last is None else told
 
 
 def _of(about: str, when: str) -> str:

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 CLOCK = ("second", "minute", "hour", "part")
 MOMENTS = ("date", "datetime", "daterange", "datetimerange")
 OPEN_END = datetime(9999, 1, 1)
+INSTANT = timedelta.resolution
 
 
 @dataclass(frozen=True)
@@ -69,14 +70,21 @@ def events(
     return sorted(kept, key=lambda event: (event.first or event.last or OPEN_END, event.last or OPEN_END))
 
 
-def within(found: Iterable[Event], first: datetime | None = None, last: datetime | None = None) -> list[Event]:
-    """The events that touch a period (half open; None: open)."""
-    return [
-        event
-        for event in found
-        if (last is None or (event.first or datetime.min) < last)
-        and (first is None or (event.last or OPEN_END) > first)
-    ]
+def within(
+    found: Iterable[Event], first: datetime | None = None, last: datetime | None = None, *, lasting: bool = False
+) -> list[Event]:
+    """The events that touch a period (half open; None: open).
+
+    Args:
+        lasting: what is open on a side ("since 1661") touches every period on that side; without it only the one in which it
+            began or, of what has no beginning, ended: nobody knows how far it reaches, and it would be in all of them.
+    """
+    kept = []
+    for event in found:
+        begins, ends = (event.first or datetime.min, event.last or OPEN_END) if lasting else _known(event)
+        if (last is None or begins < last) and (first is None or ends > first):
+            kept.append(event)
+    return kept
 
 
 def as_rows(found: Iterable[Event]) -> list[dict[str, Any]]:
@@ -105,6 +113,12 @@ def as_ics(found: Iterable[Event], name: str = "Notes") -> bytes:
         if event.first:
             calendar.add_component(_entry(library, event, event.first))
     return bytes(calendar.to_ical())
+
+
+def _known(event: Event) -> tuple[datetime, datetime]:
+    """The part of an event of which it is known that it was then: of an open one its moment next to the side that is known."""
+    first = event.first or (event.last or OPEN_END) - INSTANT
+    return first, event.last or first + INSTANT
 
 
 def _of_note(key: int | str, content: str, written: datetime | None, least: float) -> list[Event]:
