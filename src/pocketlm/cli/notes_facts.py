@@ -24,6 +24,7 @@ def facts(
     be_quiet(as_json)
     from pocketlm.notes.facts import KINDS, as_rows
     from pocketlm.notes.facts import facts as find
+    from pocketlm.notes.known_names import known_names
     from pocketlm.notes.store import Store
 
     for one in kind or ():
@@ -31,7 +32,8 @@ def facts(
             raise InputError(f"--kind {one}: no such kind; there are {', '.join(KINDS)}")
     with Store(db, password=password, must_exist=True) as store:
         found = store.find(note)
-        rows = [fact for fact in find(found.content, found.written) if not kind or fact.kind in kind]
+        every = find(found.content, found.written, known=known_names(store))
+    rows = [fact for fact in every if not kind or fact.kind in kind]
     lines = [f"{fact.kind:<13}{fact.confidence:>5.2f}  {' '.join(fact.text.split())}" for fact in rows]
     output(as_json, as_rows(rows), "\n".join(lines) or "no facts found")
 

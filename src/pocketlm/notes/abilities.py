@@ -10,6 +10,7 @@ from typing import Any
 from pocketlm.notes.ask import Answer, Citation, stream_answer
 from pocketlm.notes.dates import Period
 from pocketlm.notes.facts import Fact, facts
+from pocketlm.notes.known_names import known_names
 from pocketlm.notes.meant import NEWEST, Meant, around, is_pointing, say_moment
 from pocketlm.notes.mood import changes, mood
 from pocketlm.notes.note import Note, Span, on_one_line
@@ -126,8 +127,9 @@ class Abilities(Meant):
     def find_facts(self, kind: str, about: str = "", when: str = "") -> Told:
         """All facts of one kind, each once, those said most often first, with the note of the first mention."""
         found: dict[str, list[Citation]] = {}
+        known = known_names(self.book.store)
         for note in self.notes(about, self.days(when)):
-            for fact in facts(note.content, note.written):
+            for fact in facts(note.content, note.written, known=known):
                 if fact.kind == KINDS[kind] and fact.confidence >= SURE.get(kind, 0.5) and not _is_done(fact):
                     found.setdefault(" ".join(fact.text.split()), []).append(cited(note, fact.start, fact.end))
         if not found:

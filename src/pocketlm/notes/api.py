@@ -116,9 +116,10 @@ class Notes(Notebook):
     def facts(self, note: str | int) -> list[Fact]:
         """The key facts of a note; see `facts.facts`."""
         from pocketlm.notes.facts import facts
+        from pocketlm.notes.known_names import known_names
 
         found = self.note(note)
-        return facts(found.content, found.written)
+        return facts(found.content, found.written, known=known_names(self.store))
 
     def timeline(
         self, period: str = "", *, same_day: bool = False, lasting: bool = False, least: float = 0.5
