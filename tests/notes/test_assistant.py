@@ -316,7 +316,9 @@ def test_reminders_are_kept_in_order_until_they_are_done(book: Notebook) -> None
 def test_reminders_as_a_calendar(book: Notebook) -> None:
     icalendar = pytest.importorskip("icalendar")
     made = add_reminder(book, "call, then write; ä", datetime(2026, 4, 1, 9))
-    (event,) = icalendar.Calendar.from_ical(to_ics([made])).walk("VEVENT")
+    calendar = icalendar.Calendar.from_ical(to_ics([made]))
+    (event,) = calendar.walk("VEVENT")
+    assert str(calendar["x-wr-calname"]) == "Reminders"
     assert event.decoded("dtstart") == datetime(2026, 4, 1, 9)
     assert str(event["summary"]) == "call, then write; ä"
     assert len(event.walk("VALARM")) == 1

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from pocketlm.core.extras import need
 from pocketlm.notes.actions import actions_and_dates
+from pocketlm.notes.calendars import calendar_file, entry, icalendar
 from pocketlm.notes.dates import UNDATED, Dated, is_fixed
 from pocketlm.notes.passages import sentences
 
@@ -96,7 +97,7 @@ def as_rows(found: Iterable[Event]) -> list[dict[str, Any]]:
     return rows
 
 
-def as_ics(found: Iterable[Event], name: str = "Notes") -> bytes:
+def as_ics(found: Iterable[Event]) -> bytes:
     """A calendar file (RFC 5545): whole days where no hour is known, a rule for what comes again.
 
     What has no beginning ("before 1661") has no place in a calendar and is left out.
@@ -104,15 +105,7 @@ def as_ics(found: Iterable[Event], name: str = "Notes") -> bytes:
     Raises:
         EnvironmentLacks: icalendar is not installed.
     """
-    library = need("icalendar", "writing calendar files", "notes")
-    calendar = library.Calendar()
-    calendar.add("prodid", "-//PocketLM//notes//EN")
-    calendar.add("version", "2.0")
-    calendar.add("x-wr-calname", name)
-    for event in found:
-        if event.first:
-            calendar.add_component(_entry(library, event, event.first))
-    return bytes(calendar.to_ical())
+    return calendar_file("Notes", (_entry(event, event.first) for event in found if event.first))
 
 
 def _known(event: Event) -> tuple[datetime, datetime]:
@@ -156,22 +149,17 @@ def _first_time(rrule: str, written: datetime) -> tuple[datetime, datetime] | No
     return first, first + (timedelta(hours=1) if "BYHOUR" in rrule else timedelta(days=1))
 
 
-def _entry(library: Any, event: Event, first: datetime) -> Entry:
-    entry = library.Event()
-    entry.add(
-        "uid",
-        f"{event.note}-{event.start}-{first:%Y%m%dT%H%M%S}-{sha256(event.said.encode()).hexdigest()[:12]}@pocketlm",
-    )
-    entry.add("dtstamp", event.written or first)
-    entry.add("summary", event.what)
-    entry.add("description", f"{event.said} (note {event.note}, {event.grain})")
+def _entry(event: Event, first: datetime) -> Entry:
+    said = sha256(event.said.encode()).hexdigest()[:12]
+    made = entry(f"{event.note}-{event.start}-{first:%Y%m%dT%H%M%S}-{said}", event.written or first, event.what)
+    made.add("description", f"{event.said} (note {event.note}, {event.grain})")
     is_timed = (event.grain in CLOCK and event.first != _midnight(event.first)) or "BYHOUR" in event.rrule
     last = event.last or first + timedelta(days=1)
-    entry.add("dtstart", first if is_timed else first.date())
-    entry.add("dtend", max(last, first + timedelta(minutes=1)) if is_timed else _day_after(first, last))
+    made.add("dtstart", first if is_timed else first.date())
+    made.add("dtend", max(last, first + timedelta(minutes=1)) if is_timed else _day_after(first, last))
     if event.rrule:
-        entry.add("rrule", library.vRecur.from_ical(event.rrule))
-    return entry
+        made.add("rrule", icalendar().vRecur.from_ical(event.rrule))
+    return made
 
 
 def _midnight(moment: datetime | None) -> datetime | None:
