@@ -26,9 +26,10 @@ from kept import keep, parsed, parser
 
 from pocketlm.core.machine import memory_peak
 from pocketlm.evaluate.latency import percentile
+from pocketlm.notes.encoder import DEFAULT, named
 from pocketlm.notes.importing import import_notes
 from pocketlm.notes.note import Draft
-from pocketlm.notes.notebook import Notebook
+from pocketlm.notes.notebook import ENCODER_SETTING, Notebook
 from pocketlm.notes.passages import passages
 from pocketlm.notes.search import complete, search
 from pocketlm.notes.store import Store
@@ -110,7 +111,7 @@ def _enlarge(rows: Sequence[dict[str, str]], db: Path, count: int) -> None:
     wide = np.concatenate([anchors, anchors[:, :128]], axis=1)  # 384 numbers, as the default encoder makes
     with Store(db) as store:
         source = store.source("/diary", "json")
-        store.set("encoder", "minilm-int8")
+        store.set(ENCODER_SETTING, named(DEFAULT))
         with store.writing():
             for number in range(count):
                 row = rows[number % len(rows)]

@@ -17,7 +17,8 @@ from pocketlm.notes.note import Draft
 def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> Any:
     """Run a command of notes on a file of two; returns its exit code, output and errors."""
     trip = Draft("trip", "We saw Rome in May 2019. Paid $20.\n- [ ] call Anna by Friday", date="2024-03-06")
-    make_notebook(tmp_path, [trip, Draft("choir", "Choir every Monday at 7pm.", date="2024-03-06")]).close()
+    choir = Draft("choir", "Choir every Monday at 7pm, led by Dr. Sheply.", date="2024-03-06")
+    make_notebook(tmp_path, [trip, choir, Draft("bare", "Dined alone, then Sheply and all of us")]).close()
 
     def call(*arguments: str) -> tuple[int, str, str]:
         monkeypatch.setattr("sys.argv", ["pocketlm", "notes", *arguments, "--db", str(tmp_path / "notes.db")])
@@ -36,6 +37,11 @@ def test_facts_of_a_note_by_kind(run):
     assert [row["value"] for row in json.loads(out)] == [{"amount": "20", "currency": "USD"}]
     code, _, err = run("facts", "trip", "--kind", "colour")
     assert code == 1 and "organisation" in err
+
+
+def test_names_are_known_from_the_other_notes(run):
+    code, out, _ = run("facts", "bare", "--kind", "person", "--json")
+    assert code == 0 and [(row["value"], row["how"]) for row in json.loads(out)] == [("Sheply", "known")]
 
 
 def test_the_timeline_of_a_period_and_as_a_calendar(run, tmp_path):

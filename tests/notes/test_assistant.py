@@ -90,6 +90,12 @@ def test_a_number_beyond_what_was_shown_is_a_note(book: Notebook) -> None:
     assert assistant.say("open 2").citations[0].note.id == 2  # one note is shown, so 2 is no place in the list
 
 
+def test_a_timeline_tells_what_is_open_on_a_side(tmp_path: Path) -> None:
+    made = make_notebook(tmp_path, ["He is clerk since 1661. The house stood there before 1650."])
+    told = Abilities(made, lambda: NOW).timeline().text.splitlines()
+    assert [line.partition("  ")[0] for line in told] == ["before 1650", "since 1661"]
+
+
 def test_a_note_is_written_only_after_a_yes(book: Notebook) -> None:
     assistant = chat(book)
     asked = assistant.say("write down: the gate code is 4410")
@@ -310,7 +316,9 @@ def test_reminders_are_kept_in_order_until_they_are_done(book: Notebook) -> None
 def test_reminders_as_a_calendar(book: Notebook) -> None:
     icalendar = pytest.importorskip("icalendar")
     made = add_reminder(book, "call, then write; ä", datetime(2026, 4, 1, 9))
-    (event,) = icalendar.Calendar.from_ical(to_ics([made])).walk("VEVENT")
+    calendar = icalendar.Calendar.from_ical(to_ics([made]))
+    (event,) = calendar.walk("VEVENT")
+    assert str(calendar["x-wr-calname"]) == "Reminders"
     assert event.decoded("dtstart") == datetime(2026, 4, 1, 9)
     assert str(event["summary"]) == "call, then write; ä"
     assert len(event.walk("VALARM")) == 1

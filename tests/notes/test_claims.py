@@ -10,6 +10,7 @@ SOURCES = [
     "On 5 May 1665 Mr. Thomas P. Davis paid £50 to the Panthers' captain, Jared Allen, who did not go to Greenwich.",
     'He said "all is well" and left at 7:30 pm with two or three men of the University of Chicago in a B-52. '
     "Call him at +44 20 7946 0958 or write to tom@davis.example. José liked it.",
+    "List new files with `git ls-files -o`; see them all:\n```sh\ngit status\n  --short\n```\n",
 ]
 
 
@@ -26,6 +27,8 @@ SOURCES = [
         'He said "All is well".',
         "Call him at +442079460958, or write to tom@davis.example.",
         "Jose liked one of them.",
+        "List files with `git ls-files`, new ones with ``git ls-files  -o``.",
+        "See all:\n```sh\ngit status --short\n```",
         "",
     ],
 )
@@ -51,6 +54,10 @@ def test_what_the_sources_say_passes(text: str) -> None:
         ("Write to tim@davis.example.", "address", "tim@davis.example"),
         ("Call him at +44 20 7946 0959.", "address", "+44 20 7946 0959"),
         ("He left in a B-53.", "name", "B-53"),
+        ("List files with `git ls`.", "code", "`git ls`"),
+        ("List files with `files -o`.", "code", "`files -o`"),
+        ("List files with `Git ls-files`.", "code", "`Git ls-files`"),
+        ("See all:\n```sh\ngit status --files\n```", "code", "```sh\ngit status --files\n```"),
         ("Allen went to Greenwich with Davis.", "negation", "Greenwich"),
         ("Davis did not pay Allen.", "negation", "Allen"),
         ("A bear frightened some visitors.", "words", "A bear frightened some visitors."),

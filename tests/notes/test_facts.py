@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from datetime import datetime
+from pathlib import Path
 
 import pytest
+from notes_tools import make_notebook
 
 from pocketlm.notes.actions import find_actions
 from pocketlm.notes.facts import as_rows, facts
-from pocketlm.notes.names import Name, find_names, learn_names
+from pocketlm.notes.known_names import known_names
+from pocketlm.notes.names import Name, find_names
 from pocketlm.notes.quantities import decimal_of, find_money, find_quantities
 
 WRITTEN = datetime(2024, 3, 6, 10, 0)  # a Wednesday
@@ -117,11 +120,24 @@ def test_decimal_signs(text, value):
     assert found == value if value is None else float(found) == value
 
 
-def test_names_learned_from_clear_places_are_known_where_they_stand_bare():
-    known = learn_names(["I wrote to Mr. Sheply about Deptford Yard.", "Mr. Sheply came."])
-    text = "Dined alone, then Sheply and my wife"
-    assert [(one.kind, one.how) for one in find_names(text, known)] == [("person", "known")]
-    assert find_names(text)[0].confidence < find_names(text, known)[0].confidence
+def test_names_that_are_clear_in_other_notes_are_known_where_they_stand_bare(tmp_path: Path):
+    text = "Dined alone, then Sheply and my wife to Thence. At home, the Swan full."
+    clear = [
+        "I wrote to Mr. Ned Sheply.",
+        "Met Mr. Cook. Thence home.",
+        "Thence, and thence to Mr. Thence",
+        "Mr. Swan came.",
+    ]
+    book = make_notebook(tmp_path, [*clear, *["So home, and thence out again."] * 9, text])
+    known = known_names(book.store)
+    bare, told = find_names(text)[0], find_names(text, known)[0]
+    assert (told.value, told.kind, told.how) == (
+        "Sheply",
+        "person",
+        "known",
+    ) and bare.confidence < 0.5 < told.confidence
+    assert [known(name) for name in ("Thence", 'Nobody "at" all')] == [None, None] and known("Swan")
+    assert "Swan" not in [one.value for one in find_names(text, known) if one.how == "known"]
 
 
 def test_shouting_and_small_words_hold_no_names():

@@ -13,9 +13,11 @@ import pytest
 from notes_tools import FakeEmbedder
 
 from pocketlm.core.errors import InputError
+from pocketlm.export.onnx import OnnxFormat
 from pocketlm.notes.encoding import Vectors
 from pocketlm.notes.importing import Imported, forget, import_notes, states_of, status
 from pocketlm.notes.notebook import Notebook, to_bytes
+from pocketlm.notes.search import search
 
 
 class Counting(FakeEmbedder):
@@ -136,6 +138,21 @@ def test_another_encoder_reads_everything_once_more(tmp_path: Path, vault: Path)
         done = import_notes(changed, vault)
         assert done.encoded == 3 and done.unchanged == 3 and changed.store.setting("encoder") == "other"
         assert widths(changed) == [32] * 3
+
+
+def test_another_form_of_the_default_encoder_is_another_encoder(
+    tmp_path: Path, vault: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("pocketlm.notes.notebook.open_encoder", Counting)
+    for form, encoder, encoded in ((7, "", 3), (7, "minilm-int8", 0), (8, "", 3)):
+        monkeypatch.setattr(OnnxFormat, "form", form)
+        with Notebook(tmp_path / "notes.db", encoder=encoder) as book:
+            if form == 8:
+                with pytest.raises(InputError, match="made by minilm-int8-7, not by minilm-int8-8"):
+                    search(book, "aaaaa")
+            assert import_notes(book, vault).encoded == encoded
+            assert book.store.setting("encoder") == f"minilm-int8-{form}"
+            assert search(book, "aaaaa")[0].note.key == "a.md"
 
 
 def test_the_old_encoder_answers_until_the_new_one_is_through(

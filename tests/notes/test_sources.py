@@ -82,6 +82,17 @@ def test_a_broken_file_says_why(tmp_path: Path, bytes_: bytes, why: str) -> None
     assert isinstance(found["good.md"], Draft)
 
 
+@pytest.mark.parametrize("given", ["{{date}}", "{{date:YYYY-MM-DD}} {{time}}", '<% tp.date.now("YYYY: MM") %>'])
+def test_what_a_template_leaves_open_is_empty(tmp_path: Path, given: str) -> None:
+    text = f'---\nup: "[[Books]]"\ncreated: {given}\nlast: {given}\r\nof:\n  - {given}\ntags:\n  - to-read\n---\nRead {{{{title}}}}.'
+    (tmp_path / "Templates").mkdir()
+    (tmp_path / "Templates" / "Book.md").write_text(text, newline="")
+    (found,) = all_of(tmp_path).values()
+    assert isinstance(found, Draft)
+    assert (found.title, found.date, found.tags, found.content) == ("Book", "", ("to-read",), "Read {{title}}.")
+    assert [link.target for link in found.links] == ["Books"] and found.head["created"] is found.head["last"] is None
+
+
 def test_rows(tmp_path: Path) -> None:
     rows = [
         {"id": "a", "content": "One\0 two #x", "date": "1665-07-15", "mood": "calm"},

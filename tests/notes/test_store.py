@@ -36,6 +36,16 @@ def test_a_reader_sees_the_old_state_until_all_is_there(tmp_path: Path) -> None:
         assert found(reader, "badgers") == {2}
 
 
+def test_who_waits_too_long_for_another_writer_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    book = make_notebook(tmp_path, ["An old note on badgers."])
+    monkeypatch.setattr("pocketlm.notes.store.WAIT_S", 0.01)
+    with Store(tmp_path / "notes.db") as other:
+        with book.store.writing(), pytest.raises(InputError, match=r"another program is writing to .*notes\.db; wait"):
+            other.set("a", "b")
+        other.set("a", "b")
+        assert book.store.setting("a") == "b"
+
+
 def test_what_fails_half_way_changes_nothing(tmp_path: Path) -> None:
     book = make_notebook(tmp_path, ["An old note on badgers."])
     with pytest.raises(ZeroDivisionError), book.store.writing():

@@ -45,6 +45,11 @@ def test_nothing_is_made_up(book: Notebook) -> None:
     assert all(one.is_new for one in new)
 
 
+def test_words_that_only_hold_a_sentence_together_are_no_tags(tmp_path: Path) -> None:
+    made = make_notebook(tmp_path, ["Perhaps compost, perhaps myself; otherwise compost, otherwise myself.", "Board."])
+    assert [one.name for one in propose_tags(made, 1, suggest=True)] == ["compost"]
+
+
 def test_what_the_user_says_counts_at_once(book: Notebook) -> None:
     note = book.store.find("new").id
     untag_note(book, note, "garden")

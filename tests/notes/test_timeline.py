@@ -56,14 +56,25 @@ def test_the_day_of_writing_can_be_left_out():
 @pytest.mark.parametrize(
     ("first", "last", "notes"),
     [
+        (datetime(2019, 1, 1), datetime(2020, 1, 1), [6]),
         (datetime(1666, 1, 1), datetime(1667, 1, 1), [4]),
         (datetime(1998, 6, 1), datetime(1998, 7, 1), [2]),
         (None, datetime(1998, 1, 1), [4]),
-        (datetime(2026, 1, 1), None, [6]),
+        (datetime(2026, 1, 1), None, []),
     ],
 )
 def test_a_period_keeps_what_touches_it(first, last, notes):
     assert [event.note for event in within(events(NOTES), first, last)] == notes
+
+
+def test_what_is_open_is_of_the_period_that_its_known_side_is_in():
+    since, before = events([(1, "Clerk since 1661.", None), (2, "It stood there before 1661.", None)])[::-1]
+    years = [datetime(year, 1, 1) for year in (1660, 1661, 1662)]
+    assert since.first == before.last == years[1]
+    assert within([before, since], *years[:2]) == [before] and within([before, since], *years[1:]) == [since]
+    assert within([before, since], years[2]) == [] == within([before, since], last=datetime(1659, 1, 1))
+    assert within([before, since], years[2], lasting=True) == [since]
+    assert within([before, since], last=datetime(1659, 1, 1), lasting=True) == [before]
 
 
 def test_rows_are_plain_json():

@@ -24,6 +24,7 @@ def facts(
     be_quiet(as_json)
     from pocketlm.notes.facts import KINDS, as_rows
     from pocketlm.notes.facts import facts as find
+    from pocketlm.notes.known_names import known_names
     from pocketlm.notes.store import Store
 
     for one in kind or ():
@@ -31,7 +32,8 @@ def facts(
             raise InputError(f"--kind {one}: no such kind; there are {', '.join(KINDS)}")
     with Store(db, password=password, must_exist=True) as store:
         found = store.find(note)
-        rows = [fact for fact in find(found.content, found.written) if not kind or fact.kind in kind]
+        every = find(found.content, found.written, known=known_names(store))
+    rows = [fact for fact in every if not kind or fact.kind in kind]
     lines = [f"{fact.kind:<13}{fact.confidence:>5.2f}  {' '.join(fact.text.split())}" for fact in rows]
     output(as_json, as_rows(rows), "\n".join(lines) or "no facts found")
 
@@ -39,6 +41,9 @@ def facts(
 def timeline(
     period: Annotated[str, typer.Argument(help='Only this period, in words: "May 1665", "since last spring".')] = "",
     same_day: Annotated[bool, typer.Option(help="Also what happened on the day of writing.")] = False,
+    lasting: Annotated[
+        bool, typer.Option(help='With a period: also what began before it and may last, "since 1661".')
+    ] = False,
     least: Annotated[float, typer.Option(help="Leave out dates of less confidence.", min=0, max=1)] = 0.5,
     ics: Annotated[Path | None, typer.Option(help="Write a calendar file.")] = None,
     limit: Annotated[int, typer.Option(help="Print at most so many.", min=1)] = 50,
@@ -60,7 +65,7 @@ def timeline(
         notes = ((note.id, note.content, note.written) for note in store.notes())
         found = events(notes, least=least, same_day=same_day)
     if asked:
-        found = within(found, asked.first, asked.last)
+        found = within(found, asked.first, asked.last, lasting=lasting)
     if ics:
         with atomic_path(ics) as aside:
             aside.write_bytes(as_ics(found))

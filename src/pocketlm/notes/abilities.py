@@ -10,6 +10,7 @@ from typing import Any
 from pocketlm.notes.ask import Answer, Citation, stream_answer
 from pocketlm.notes.dates import Period
 from pocketlm.notes.facts import Fact, facts
+from pocketlm.notes.known_names import known_names
 from pocketlm.notes.meant import NEWEST, Meant, around, is_pointing, say_moment
 from pocketlm.notes.mood import changes, mood
 from pocketlm.notes.note import Note, Span, on_one_line
@@ -119,18 +120,16 @@ class Abilities(Meant):
         found = self.events(about, when)
         if not found:
             return Told(f"No dated events{_of(about, when)} in {self._range(about, when)}.")
-        lines = [
-            f"{_moment(event.first or event.last, event.grain)}  {on_one_line(event.what, QUOTED)}"
-            for _, event in found[:LISTED]
-        ]
+        lines = [f"{_when(event)}  {on_one_line(event.what, QUOTED)}" for _, event in found[:LISTED]]
         places = [cited(note, event.start, event.end) for note, event in found[:LISTED]]
         return Told("\n".join([*lines, *_more(found), *self._limit(about, when)]), tuple(places), _ids(places))
 
     def find_facts(self, kind: str, about: str = "", when: str = "") -> Told:
         """All facts of one kind, each once, those said most often first, with the note of the first mention."""
         found: dict[str, list[Citation]] = {}
+        known = known_names(self.book.store)
         for note in self.notes(about, self.days(when)):
-            for fact in facts(note.content, note.written):
+            for fact in facts(note.content, note.written, known=known):
                 if fact.kind == KINDS[kind] and fact.confidence >= SURE.get(kind, 0.5) and not _is_done(fact):
                     found.setdefault(" ".join(fact.text.split()), []).append(cited(note, fact.start, fact.end))
         if not found:
@@ -257,12 +256,12 @@ def _is_done(fact: Fact) -> bool:
     return fact.kind == "action" and bool(fact.value["done"])
 
 
-def _moment(moment: datetime | None, grain: str) -> str:
-    """A date as exactly as it is known."""
-    if moment is None:
-        return "undated"
+def _when(event: Event) -> str:
+    """When it began, or before when it was, as exactly as that is known."""
     forms = {"year": "%Y", "decade": "%Y", "century": "%Y", "month": "%Y-%m", "season": "%Y-%m", "quarter": "%Y-%m"}
-    return moment.strftime(forms.get(grain, "%Y-%m-%d"))
+    moment = event.first or event.last
+    told = moment.strftime(forms.get(event.grain, "%Y-%m-%d")) if moment else "undated"
+    return f"before {told}" if event.first is None else f"since {told}" if event.last is None else told
 
 
 def _of(about: str, when: str) -> str:

@@ -116,12 +116,15 @@ class Notes(Notebook):
     def facts(self, note: str | int) -> list[Fact]:
         """The key facts of a note; see `facts.facts`."""
         from pocketlm.notes.facts import facts
+        from pocketlm.notes.known_names import known_names
 
         found = self.note(note)
-        return facts(found.content, found.written)
+        return facts(found.content, found.written, known=known_names(self.store))
 
-    def timeline(self, period: str = "", *, same_day: bool = False, least: float = 0.5) -> list[Event]:
-        """What the notes tell of, in the order in which it happened; a period in words. See `timeline.events`.
+    def timeline(
+        self, period: str = "", *, same_day: bool = False, lasting: bool = False, least: float = 0.5
+    ) -> list[Event]:
+        """What the notes tell of, in the order in which it happened; a period in words. See `timeline.events` and `within`.
 
         Raises:
             InputError: the words name no period.
@@ -136,7 +139,7 @@ class Notes(Notebook):
         found = events(
             ((note.id, note.content, note.written) for note in self.store.notes()), least=least, same_day=same_day
         )
-        return within(found, asked.first, asked.last) if asked else found
+        return within(found, asked.first, asked.last, lasting=lasting) if asked else found
 
     # tags, duplicates, relations, mood
 

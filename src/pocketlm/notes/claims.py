@@ -1,4 +1,4 @@
-"""What a generated text claims, and whether its sources say so: every number, date, time, name, quotation and address.
+"""What a generated text claims, and whether its sources say so: every number, date, time, name, quotation, address and code.
 
 Checked besides: words that are negated on one side only, and sentences most of whose words stand nowhere in the sources.
 Not checked: who did what to whom, which noun a number without a unit counts, the number one, names written in lower case,
@@ -16,13 +16,16 @@ from pocketlm.notes.figures import Figure, figures, says
 from pocketlm.notes.passages import sentences
 from pocketlm.notes.terms import WORD, content, fold, is_function, stem
 
-KINDS = ("number", "date", "time", "name", "quotation", "address", "negation", "words")
+KINDS = ("number", "date", "time", "name", "quotation", "code", "address", "negation", "words")
 GROUNDED = 0.5  # of a sentence's words of meaning that must stand in the sources
 SCOPE = 4  # words of meaning behind a "not" that it may negate
 
 ADDRESS = re.compile(r"[\w.+-]+@[\w-]+\.[\w.-]*\w|https?://[^\s<>\")\]]*[^\s<>\")\].,;:!?]|\+?\d[\d ()/.-]{6,}\d(?!\w)")
 CODE = re.compile(r"\b(?=[\w-]*[A-Za-z])(?=[\w-]*\d)[A-Za-z][\w-]*\b")  # B-52, mp3
 QUOTATION = re.compile(r"\"([^\"\n]{2,})\"|“([^”\n]{2,})”|‘([^’\n]{2,})’|«([^»\n]{2,})»")
+TICKED = re.compile(
+    r"(?<!`)(`+)(?!`)(?:(?<=```)[\w+-]*\n)?(.+?)(?<!`)\1(?!`)", re.DOTALL
+)  # code; a block names its language
 NAME = re.compile(r"[^\W\d_][\w'’&.-]*(?<![.'’-])|[^\W\d_]")
 JOINS = re.compile(
     r"[ \u00a0](?:(?:of|the|de|del|la|le|du|di|da|von|van|der|den|and the|of the|&)[ \u00a0])?|\. ?(?=[A-Z])|-|/"
@@ -64,6 +67,7 @@ class _Source:
     def __init__(self, text: str) -> None:
         self.text = text
         self.plain = _plain(text)
+        self.spaced = _spaced(text)
         self.figures = figures(text)
         self.digits = re.sub(r"(?<=\d)[ ()/.-]+(?=\d|\()", "", text)
         self.words = [(match.start(), match.end(), _name(match[0])) for match in NAME.finditer(text)]
@@ -90,6 +94,16 @@ def _plain(text: str) -> str:
     return " ".join(fold(word) for word in WORD.findall(text))
 
 
+def _spaced(text: str) -> str:
+    """With one space between words, for comparing code."""
+    return " ".join(text.split())
+
+
+def _holds_code(source: str, code: str) -> bool:
+    """Whether code stands in a source to the letter, and not as a part of other code: "git ls" is not in "git ls-files"."""
+    return bool(re.search(rf"(?<![\w-])(?<!\w[./]){re.escape(code)}(?![\w-]|[./]\w)", source))
+
+
 def _name(word: str) -> str:
     """A word of a name without case, accents, dots and the endings of possessive and plural."""
     plain = fold(word).replace(".", "")
@@ -113,6 +127,9 @@ def _wrong_literals(text: str, sources: Sequence[_Source]) -> Iterator[Claim]:
         said = _plain(match[0])
         if not any(f" {said} " in f" {source.plain} " for source in sources):
             yield _claim("quotation", text, match.span())
+    for match in TICKED.finditer(text):
+        if not any(_holds_code(source.spaced, _spaced(match[2])) for source in sources):
+            yield _claim("code", text, match.span())
 
 
 def _wrong_figures(text: str, sources: Sequence[_Source]) -> Iterator[Claim]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from pocketlm.core.progress import say
 from pocketlm.engines.embedder import Embedder, open_embedder
 
 DEFAULT = "minilm-int8"  # all-MiniLM-L6-v2 in 8 bits on ONNX Runtime
+WITH_FORM = re.compile(rf"{DEFAULT}(-\d+)?")
 BASE = "starter:minilm-l6"
 
 
@@ -30,28 +32,39 @@ class NoEncoder:
         """Nothing is held."""
 
 
+def named(uri: str) -> str:
+    """An encoder's name as a notes file keeps it: the default's has the form of its file behind it, since vectors of two forms
+    are those of two encoders. Of another form's name it is the name of the one at hand.
+    """
+    if not WITH_FORM.fullmatch(uri):
+        return uri
+    from pocketlm.export.onnx import OnnxFormat
+
+    return f"{DEFAULT}-{OnnxFormat.form}"
+
+
 def open_encoder(uri: str = DEFAULT) -> Embedder:
-    """Open `minilm-int8`, which is exported once and kept, `none`, or whatever `open_embedder` opens, such as `static`.
+    """Open `minilm-int8` (also as `named`), which is exported once and kept, `none`, or whatever `open_embedder` opens, such as
+    `static`.
 
     Raises:
         InputError: no such encoder. EnvironmentLacks: a package or a download is missing.
     """
     if uri == NoEncoder.uri:
         return NoEncoder()
-    if uri != DEFAULT:
+    if not WITH_FORM.fullmatch(uri):
         return open_embedder(uri)
     embedder = open_embedder(str(_exported()))
-    embedder.uri = DEFAULT
+    embedder.uri = named(DEFAULT)
     return embedder
 
 
 def _exported() -> Path:
     """The ONNX file of the default encoder; made where it is not there yet."""
-    from pocketlm.export.onnx import OnnxFormat
-
-    folder = cache_dir() / "encoders" / f"{DEFAULT}-{OnnxFormat.form}"
+    folder = cache_dir() / "encoders" / named(DEFAULT)
     if not (folder / "model.onnx").is_file():
         from pocketlm.export.base import Source
+        from pocketlm.export.onnx import OnnxFormat
         from pocketlm.models.load import lineage, resolve_encoder
 
         say("preparing the encoder of notes (once)")

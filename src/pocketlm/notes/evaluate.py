@@ -273,7 +273,7 @@ def _encoded(book: Notebook, encoder: str, folder: Path) -> Notebook:
     try:
         sources = dict(book.store.db.execute("SELECT path, kind FROM source"))
         with other.store.writing():
-            other.store.set(ENCODER_SETTING, encoder)
+            other.store.set(ENCODER_SETTING, other.encoder_uri)
             for note in book.store.notes(order="note.id"):
                 own = other.store.source(note.source, sources[note.source])
                 draft = Draft(note.key, note.content, note.title, note.date, note.folder)

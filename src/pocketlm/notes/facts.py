@@ -15,11 +15,10 @@ from pocketlm.core.extras import need
 from pocketlm.data.privacy import find_personal
 from pocketlm.notes.actions import Action, actions_and_dates
 from pocketlm.notes.dates import UNDATED, Dated, is_fixed
-from pocketlm.notes.names import Gazetteer, Name, find_names
+from pocketlm.notes.names import Known, Name, find_names, none_known
 from pocketlm.notes.quantities import Quantity, find_money, find_quantities
 
 KINDS = ("date", "person", "place", "organisation", "quantity", "money", "phone", "email", "link", "action")
-EMPTY = Gazetteer()
 
 
 @dataclass(frozen=True)
@@ -47,15 +46,15 @@ def facts(
     text: str,
     written: datetime | None = None,
     *,
-    known: Gazetteer = EMPTY,
-    names: Callable[[str, Gazetteer], Iterable[Name]] = find_names,
+    known: Known = none_known,
+    names: Callable[[str, Known], Iterable[Name]] = find_names,
     least: float = 0.3,
 ) -> list[Fact]:
     """All facts of a note, in the order of the text. Facts of one kind do not overlap; an action item holds others.
 
     Args:
         written: the note's own date, which "tomorrow" is meant from; without it only full dates are resolved.
-        known: names that are known from other notes (`learn_names`).
+        known: names that are known from other notes (`known_names.known_names`).
         names: what finds people, places and organisations: rules, or a model.
         least: names of less confidence are left out.
 

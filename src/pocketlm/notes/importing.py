@@ -83,7 +83,8 @@ def import_notes(book: Notebook, path: Path | str) -> Imported:
             store.db.execute("DELETE FROM made_vector")
     done.encoded = vectors.made
     if done.added + done.changed >= MANY:
-        store.db.execute("INSERT INTO words(words) VALUES('optimize')")
+        with store.writing():
+            store.db.execute("INSERT INTO words(words) VALUES('optimize')")
         store.db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
     return done
 

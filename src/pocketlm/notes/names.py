@@ -8,9 +8,8 @@ from __future__ import annotations
 import importlib.resources
 import re
 import zoneinfo
-from collections import Counter
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from functools import lru_cache
 
 from pocketlm.core.extras import need
@@ -62,6 +61,9 @@ NEVER = set(
 NEVER |= set(MONTHS) | set(WEEKDAYS) | set(DAYS)
 
 
+Known = Callable[[str], tuple[str, float] | None]  # a name -> its kind, and how sure that is
+
+
 @dataclass(frozen=True)
 class Name:
     """A name in a text: kind is person, place or organisation; value without title and possessive."""
@@ -72,25 +74,6 @@ class Name:
     value: str
     confidence: float
     how: str
-
-
-@dataclass
-class Gazetteer:
-    """Names that are known, in lower case, with how often each kind was seen."""
-
-    seen: dict[str, Counter[str]] = field(default_factory=dict)
-
-    def kind(self, name: str) -> tuple[str, float] | None:
-        """The kind that a name mostly has, and its share."""
-        counts = self.seen.get(name.lower())
-        if not counts:
-            return None
-        kind, count = counts.most_common(1)[0]
-        return kind, count / counts.total()
-
-    def add(self, name: str, kind: str) -> None:
-        """Count a name."""
-        self.seen.setdefault(name.lower(), Counter())[kind] += 1
 
 
 @lru_cache(maxsize=1)
@@ -108,18 +91,6 @@ def places_of_the_world() -> frozenset[str]:
     return frozenset(name for name in cities | plain if len(name) > 1 and "gmt" not in name)
 
 
-def learn_names(texts: Iterable[str]) -> Gazetteer:
-    """Names that titles, endings or words beside them show clearly, so that they are known where they stand bare."""
-    known = Gazetteer()
-    for text in texts:
-        for name in find_names(text, EMPTY):
-            if name.confidence >= 0.7:
-                known.add(name.value, name.kind)
-                if name.kind == PERSON and " " in name.value:
-                    known.add(name.value.rsplit(" ", 1)[-1], PERSON)
-    return known
-
-
 @dataclass(frozen=True)
 class _Word:
     text: str
@@ -133,11 +104,12 @@ class _Word:
         return re.sub(r"['’]s$", "", self.text.lower().rstrip("."))
 
 
-EMPTY = Gazetteer()
+def none_known(name: str) -> None:
+    """No name is known beforehand."""
 
 
-def find_names(text: str, known: Gazetteer = EMPTY) -> list[Name]:
-    """The names of a text, in order."""
+def find_names(text: str, known: Known = none_known) -> list[Name]:
+    """The names of a text, in order. `known`: names that are known beforehand, such as `known_names.known_names`."""
     words = list(_words(text))
     if (
         sum(word.text[0].isupper() for word in words if word.text[0].isalpha()) > 0.7 * max(len(words), 1)
@@ -189,7 +161,7 @@ def _is_short(word: _Word) -> bool:
     return word.bare in TITLES or len(word.bare) == 1 or word.bare in PLACE_ENDS or word.bare in ORG_ENDS
 
 
-def _name(text: str, words: list[_Word], at: int, end: int, known: Gazetteer) -> Name | None:
+def _name(text: str, words: list[_Word], at: int, end: int, known: Known) -> Name | None:
     while at < end and words[at].bare in NEVER and not (words[at].bare in PLACE_STARTS and end - at > 1):
         at += 1
     title = next((place for place in range(at, end) if words[place].bare in TITLES), end)
@@ -211,7 +183,7 @@ def _name(text: str, words: list[_Word], at: int, end: int, known: Gazetteer) ->
 
 
 def _judge(
-    words: list[_Word], at: int, end: int, value: str, titled: bool, known: Gazetteer
+    words: list[_Word], at: int, end: int, value: str, titled: bool, known: Known
 ) -> tuple[str, float, str] | None:
     """(kind, confidence, the rule that says so), the surest rule first."""
     run = [word.bare for word in words[at:end]]
@@ -225,8 +197,8 @@ def _judge(
         return ORGANISATION, 0.8, "ending"
     if len(run) > 1 and (run[-1] in PLACE_ENDS or (run[0] in PLACE_STARTS and run[0] not in ("new",))):
         return PLACE, 0.75, "ending"
-    learned = known.kind(value)
-    if learned:
+    learned = known(value)
+    if learned and not (learned[0] == PERSON and before == "the"):  # "the Swan" is no Mr. Swan
         return learned[0], round(0.5 + 0.35 * learned[1], 2), "known"
     if words[at].text.isupper() and len(run) == 1 and 2 < len(value) <= 6:
         return (ORGANISATION, 0.35, "acronym") if not words[at].begins else None

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from pocketlm.engines.base import Engine
 from pocketlm.engines.embedder import Embedder
-from pocketlm.notes.encoder import DEFAULT, NoEncoder, open_encoder
+from pocketlm.notes.encoder import DEFAULT, NoEncoder, named, open_encoder
 from pocketlm.notes.store import Store
 
 GENERATOR = "starter:smollm2-135m"
@@ -54,10 +54,10 @@ class Notebook:
 
     @property
     def encoder_uri(self) -> str:
-        """What turns passages into vectors."""
+        """What turns passages into vectors; as the file keeps it, see `encoder.named`."""
         if not isinstance(self._encoder, str):
             return self._encoder.uri
-        return self._encoder or self.store.setting(ENCODER_SETTING) or DEFAULT
+        return named(self._encoder or self.store.setting(ENCODER_SETTING) or DEFAULT)
 
     @cached_property
     def embedder(self) -> Embedder:

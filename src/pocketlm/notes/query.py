@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from pocketlm.core.errors import InputError
+from pocketlm.notes.terms import STOP
 
 PART = re.compile(
     r'(?<!\S)(?P<not>-?)(?P<name>tag|folder|source|before|until|after|since):(?:"(?P<quoted>[^"]*)"|(?P<value>\S+))'
@@ -14,12 +15,6 @@ PART = re.compile(
     re.IGNORECASE,
 )
 DAY = re.compile(r"\d{4}(-\d{1,2}(-\d{1,2})?)?")
-# words that hold a sentence together; left out where others are there
-STOP = frozenset(
-    """a about am an and any are as at be been being but by can could did do does doing for from had has have having he her
-    him his how i if in into is it its me my of on or our shall she should so than that the their them then there these they
-    this those to was we were what when where which while who whom whose why will with would you your""".split()  # noqa: SIM905
-)
 
 
 @dataclass(frozen=True)

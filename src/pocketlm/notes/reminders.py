@@ -5,10 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
 
 from pocketlm.core.errors import InputError
-from pocketlm.core.extras import need
+from pocketlm.notes.calendars import calendar_file, entry, icalendar
 from pocketlm.notes.notebook import Notebook
+
+if TYPE_CHECKING:
+    from icalendar import Event as Entry
 
 LASTS = timedelta(minutes=15)  # in a calendar
 
@@ -60,25 +64,24 @@ def finish(book: Notebook, id: int) -> None:
 
 
 def to_ics(found: Iterable[Reminder]) -> bytes:
-    """Reminders as events with an alarm, iCalendar (RFC 5545), by floating time: calendar apps take events, few take to-dos."""
-    library = need("icalendar", "writing a calendar", "notes")
-    calendar = library.Calendar()
-    calendar.add("prodid", "-//PocketLM//notes//EN")
-    calendar.add("version", "2.0")
-    for one in found:
-        event = library.Event()
-        event.add("uid", f"reminder-{one.id}@pocketlm")
-        event.add("dtstamp", datetime.now())
-        event.add("dtstart", one.due)
-        event.add("duration", LASTS)
-        event.add("summary", one.text)
-        alarm = library.Alarm()
-        alarm.add("action", "DISPLAY")
-        alarm.add("description", one.text)
-        alarm.add("trigger", timedelta(0))
-        event.add_component(alarm)
-        calendar.add_component(event)
-    return bytes(calendar.to_ical())
+    """Reminders as events with an alarm, a calendar file by floating time: calendar apps take events, few take to-dos.
+
+    Raises:
+        EnvironmentLacks: icalendar is not installed.
+    """
+    return calendar_file("Reminders", map(_entry, found))
+
+
+def _entry(one: Reminder) -> Entry:
+    made = entry(f"reminder-{one.id}", datetime.now(), one.text)
+    made.add("dtstart", one.due)
+    made.add("duration", LASTS)
+    alarm = icalendar().Alarm()
+    alarm.add("action", "DISPLAY")
+    alarm.add("description", one.text)
+    alarm.add("trigger", timedelta(0))
+    made.add_component(alarm)
+    return made
 
 
 def _plain(moment: datetime) -> datetime:

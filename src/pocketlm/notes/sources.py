@@ -50,6 +50,8 @@ FIELDS = {
     "tags": ("tags", "tag", "labels", "keywords"),
 }
 DAY = re.compile(r"(?<!\d)(\d{4})[-_./]?(\d{2})[-_./]?(\d{2})(?:\d{4}|\d{6})?(?!\d)")  # also with a time behind it
+# the value of a line which a template leaves open: {{date}} in Obsidian, <% ... %> in Templater
+OPEN_VALUE = re.compile(r"(?<=[:-] )[^\n]*(?:\{\{[^\n]*\}\}|<%[^\n]*%>)[^\n]*")
 NOT_UTF8 = "\ufffd"  # what the reader of tables puts for such bytes
 
 
@@ -188,9 +190,22 @@ def split_head(text: str) -> tuple[dict[str, Any], str]:
 def read_head(front: str) -> dict[str, Any] | None:
     """The keys of what stands between the rules; None where that is a text and no frontmatter.
 
+    A template is no YAML until it is filled in; what it leaves open is read as empty.
+
     Raises:
         BrokenHead: it is not YAML.
     """
+    try:
+        return _parsed(front)
+    except BrokenHead:
+        filled = OPEN_VALUE.sub("", front)
+        if filled == front:
+            raise
+        return _parsed(filled)
+
+
+def _parsed(front: str) -> dict[str, Any] | None:
+    """Raises BrokenHead."""
     try:
         head = yaml.load(front, Loader=LOADER)
         return plain(head) if isinstance(head, dict) else {} if head is None else None

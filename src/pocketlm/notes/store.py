@@ -62,11 +62,15 @@ class Store:
 
     @contextmanager
     def writing(self) -> Iterator[None]:
-        """All changes inside become visible together, or none does. Inside another `writing` it is part of that one."""
+        """All changes inside become visible together, or none does. Inside another `writing` it is part of that one.
+
+        Raises:
+            InputError: another program has been writing for half a minute.
+        """
         if self.db.in_transaction:
             yield
             return
-        self.db.execute("BEGIN IMMEDIATE")
+        _begin(self.db, self.path)
         try:
             yield
         except BaseException:
@@ -325,6 +329,18 @@ def _connect(path: Path, password: str) -> Any:
     return db
 
 
+def _begin(db: Any, path: Path) -> None:
+    """Become the one who writes. Raises InputError: another program did not end within `WAIT_S`."""
+    try:
+        db.execute("BEGIN IMMEDIATE")
+    except db.OperationalError as error:
+        if "locked" not in str(error):
+            raise
+        raise InputError(
+            f"another program is writing to {path}; wait for it to end, or end it, and try again"
+        ) from None
+
+
 def quoted(text: str) -> str:
     """A text as SQL writes it, for what takes no parameters."""
     return "'" + text.replace("'", "''") + "'"
@@ -341,7 +357,7 @@ def _migrate(db: Any, path: Path) -> None:
         )
     if version == len(MIGRATIONS):
         return
-    db.execute("BEGIN IMMEDIATE")
+    _begin(db, path)
     try:
         (version,) = db.execute("PRAGMA user_version").fetchone()  # another process may have been first
         for script in MIGRATIONS[version:]:

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from pocketlm.core.errors import InputError
 from pocketlm.evaluate.calibrate import rising
 from pocketlm.notes.notebook import Notebook
-from pocketlm.notes.query import STOP
+from pocketlm.notes.terms import is_function
 from pocketlm.notes.vectors import NoteVectors, note_vectors
 
 Floats = NDArray[np.float64]
@@ -210,9 +210,8 @@ def _nearest(known: NoteVectors, at: int, members: Sequence[int] | NDArray[np.in
 def _words_of(book: Notebook, note: int, has: set[str]) -> list[Proposal]:
     """Words that the note says more than once and few other notes do."""
     text = book.store.note(note)
-    words = [
-        word for word in re.findall(r"[^\W\d_]{4,}", f"{text.title} {text.content}".casefold()) if word not in STOP
-    ]
+    words = re.findall(r"[^\W\d_]{4,}", f"{text.title} {text.content}".casefold())
+    words = [word for word in words if not is_function(word)]
     total, scored = max(1, book.store.count()), []
     for word, times in Counter(words).most_common(30):
         if times < 2 or word in has:

@@ -10,22 +10,25 @@ from typing import Any
 from pocketlm.core.extras import need
 
 WORD = re.compile(r"\w+(?:['’]\w+)*")
-FUNCTION = frozenset(
-    """a about above after again against ago all almost already also although always am among an and another any anybody anyone
-    anything are aren't as at away back be became because become been before being below between both but by came can can't
-    cannot come could couldn't did didn't do does doesn't doing don't done down during each either else enough ever every
-    everybody everyone everything few first for from further get gets getting give given go goes going gone got had hadn't
-    has hasn't have haven't having he he'd he'll he's hence her here here's hers herself him himself his how how's however i
-    i'd i'll i'm i've if in indeed instead into is isn't it it'd it'll it's its itself just kind last later least less let
-    let's like likely made make makes many may maybe me meanwhile might mine more moreover most much must my myself name
-    named neither never nevertheless next no nobody none nor not nothing now of off often on once one ones only onto or
-    other others otherwise ought our ours ourselves out over own perhaps please quite rather really said same say says
-    second see seem seemed seems seen shall she she'd she'll she's should shouldn't since so some somebody someone something
-    sometimes soon still such take taken tell than that that's the their theirs them themselves then thence there there's
-    therefore these they they'd they'll they're they've thing things third this those though through throughout thus till to
-    together told too took toward towards type under unless until up upon us use used usually very was wasn't we we'd we'll
-    we're we've well went were weren't what what's when when's where where's whereas whether which while who who's whom
-    whose why why's will with within without won't would wouldn't yes yet you you'd you'll you're you've your yours yourself
+# a search leaves these out where it has other words; of those below, "first", "may" and "name" may be all that one looks for
+STOP = frozenset(
+    """a about am an and any are as at be been being but by can could did do does doing for from had has have having he her
+    him his how i if in into is it its me my of on or our shall she should so than that the their them then there these they
+    this those to was we were what when where which while who whom whose why will with would you your""".split()  # noqa: SIM905
+)
+FUNCTION = STOP | frozenset(
+    """above after again against ago all almost already also although always among another anybody anyone anything aren't away back
+    became because become before below between both came can't cannot come couldn't didn't doesn't don't done down during each
+    either else enough ever every everybody everyone everything few first further get gets getting give given go goes going gone
+    got hadn't hasn't haven't he'd he'll he's hence here here's hers herself himself how's however i'd i'll i'm i've indeed
+    instead isn't it'd it'll it's itself just kind last later least less let let's like likely made make makes many may maybe
+    meanwhile might mine more moreover most much must myself name named neither never nevertheless next no nobody none nor not
+    nothing now off often once one ones only onto other others otherwise ought ours ourselves out over own perhaps please quite
+    rather really said same say says second see seem seemed seems seen she'd she'll she's shouldn't since some somebody someone
+    something sometimes soon still such take taken tell that's theirs themselves thence there's therefore they'd they'll they're
+    they've thing things third though through throughout thus till together told too took toward towards type under unless until
+    up upon us use used usually very wasn't we'd we'll we're we've well went weren't what's when's where's whereas whether who's
+    why's within without won't wouldn't yes yet you'd you'll you're you've yours yourself
     """.split()  # noqa: SIM905
 )
 

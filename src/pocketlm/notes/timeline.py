@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from pocketlm.core.extras import need
 from pocketlm.notes.actions import actions_and_dates
+from pocketlm.notes.calendars import calendar_file, entry, icalendar
 from pocketlm.notes.dates import UNDATED, Dated, is_fixed
 from pocketlm.notes.passages import sentences
 
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 CLOCK = ("second", "minute", "hour", "part")
 MOMENTS = ("date", "datetime", "daterange", "datetimerange")
 OPEN_END = datetime(9999, 1, 1)
+INSTANT = timedelta.resolution
 
 
 @dataclass(frozen=True)
@@ -69,14 +71,21 @@ def events(
     return sorted(kept, key=lambda event: (event.first or event.last or OPEN_END, event.last or OPEN_END))
 
 
-def within(found: Iterable[Event], first: datetime | None = None, last: datetime | None = None) -> list[Event]:
-    """The events that touch a period (half open; None: open)."""
-    return [
-        event
-        for event in found
-        if (last is None or (event.first or datetime.min) < last)
-        and (first is None or (event.last or OPEN_END) > first)
-    ]
+def within(
+    found: Iterable[Event], first: datetime | None = None, last: datetime | None = None, *, lasting: bool = False
+) -> list[Event]:
+    """The events that touch a period (half open; None: open).
+
+    Args:
+        lasting: what is open on a side ("since 1661") touches every period on that side; without it only the one in which it
+            began or, of what has no beginning, ended: nobody knows how far it reaches, and it would be in all of them.
+    """
+    kept = []
+    for event in found:
+        begins, ends = (event.first or datetime.min, event.last or OPEN_END) if lasting else _known(event)
+        if (last is None or begins < last) and (first is None or ends > first):
+            kept.append(event)
+    return kept
 
 
 def as_rows(found: Iterable[Event]) -> list[dict[str, Any]]:
@@ -88,7 +97,7 @@ def as_rows(found: Iterable[Event]) -> list[dict[str, Any]]:
     return rows
 
 
-def as_ics(found: Iterable[Event], name: str = "Notes") -> bytes:
+def as_ics(found: Iterable[Event]) -> bytes:
     """A calendar file (RFC 5545): whole days where no hour is known, a rule for what comes again.
 
     What has no beginning ("before 1661") has no place in a calendar and is left out.
@@ -96,15 +105,13 @@ def as_ics(found: Iterable[Event], name: str = "Notes") -> bytes:
     Raises:
         EnvironmentLacks: icalendar is not installed.
     """
-    library = need("icalendar", "writing calendar files", "notes")
-    calendar = library.Calendar()
-    calendar.add("prodid", "-//PocketLM//notes//EN")
-    calendar.add("version", "2.0")
-    calendar.add("x-wr-calname", name)
-    for event in found:
-        if event.first:
-            calendar.add_component(_entry(library, event, event.first))
-    return bytes(calendar.to_ical())
+    return calendar_file("Notes", (_entry(event, event.first) for event in found if event.first))
+
+
+def _known(event: Event) -> tuple[datetime, datetime]:
+    """The part of an event of which it is known that it was then: of an open one its moment next to the side that is known."""
+    first = event.first or (event.last or OPEN_END) - INSTANT
+    return first, event.last or first + INSTANT
 
 
 def _of_note(key: int | str, content: str, written: datetime | None, least: float) -> list[Event]:
@@ -142,22 +149,17 @@ def _first_time(rrule: str, written: datetime) -> tuple[datetime, datetime] | No
     return first, first + (timedelta(hours=1) if "BYHOUR" in rrule else timedelta(days=1))
 
 
-def _entry(library: Any, event: Event, first: datetime) -> Entry:
-    entry = library.Event()
-    entry.add(
-        "uid",
-        f"{event.note}-{event.start}-{first:%Y%m%dT%H%M%S}-{sha256(event.said.encode()).hexdigest()[:12]}@pocketlm",
-    )
-    entry.add("dtstamp", event.written or first)
-    entry.add("summary", event.what)
-    entry.add("description", f"{event.said} (note {event.note}, {event.grain})")
+def _entry(event: Event, first: datetime) -> Entry:
+    said = sha256(event.said.encode()).hexdigest()[:12]
+    made = entry(f"{event.note}-{event.start}-{first:%Y%m%dT%H%M%S}-{said}", event.written or first, event.what)
+    made.add("description", f"{event.said} (note {event.note}, {event.grain})")
     is_timed = (event.grain in CLOCK and event.first != _midnight(event.first)) or "BYHOUR" in event.rrule
     last = event.last or first + timedelta(days=1)
-    entry.add("dtstart", first if is_timed else first.date())
-    entry.add("dtend", max(last, first + timedelta(minutes=1)) if is_timed else _day_after(first, last))
+    made.add("dtstart", first if is_timed else first.date())
+    made.add("dtend", max(last, first + timedelta(minutes=1)) if is_timed else _day_after(first, last))
     if event.rrule:
-        entry.add("rrule", library.vRecur.from_ical(event.rrule))
-    return entry
+        made.add("rrule", icalendar().vRecur.from_ical(event.rrule))
+    return made
 
 
 def _midnight(moment: datetime | None) -> datetime | None:

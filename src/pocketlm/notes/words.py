@@ -12,7 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pocketlm.notes.passages import Place
-from pocketlm.notes.query import STOP, Query
+from pocketlm.notes.query import Query
+from pocketlm.notes.terms import STOP
 
 TITLE_WEIGHT = 1.5  # of a word in a title, beside one in the text
 MOST = 2000  # passages that are scored: a few microseconds each
