@@ -36,6 +36,9 @@ def test_in_and_out(run):
     assert code == 0 and did["added"] == 2 and "not UTF-8" in did["failed"]["c.md"]
     code, out, _ = run("import", "vault")
     assert code == 0 and out.startswith("2 unchanged, 1 failed\n  failed: c.md is not UTF-8")
+    code, out, _ = run("import")
+    assert code == 0 and out.startswith(f"{Path('vault').resolve()}: 2 unchanged, 1 failed")
+    assert "name the folder" in run("import", "--watch")[2]
     code, out, _ = run("status", "--json")
     assert json.loads(out)["encoder"] == "none" and json.loads(out)["sources"][0]["indexed"] == 2
     assert "failed because it is not UTF-8" in run("status", "c.md")[1] and ": indexed" in run("status", "a.md")[1]

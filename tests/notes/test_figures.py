@@ -36,6 +36,7 @@ def said(claim: str, source: str) -> bool:
         ("the 5th", "5 May 1665"),
         ("7:30 pm", "19:30"),
         ("7 o'clock", "7 pm"),
+        ("10:30", "Platform 7, 10:30: that is it"),
         ("noon", "12:00 pm"),
         ("Mondays", "Monday"),
     ],

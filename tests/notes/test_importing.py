@@ -15,9 +15,11 @@ from notes_tools import FakeEmbedder
 from pocketlm.core.errors import InputError
 from pocketlm.export.onnx import OnnxFormat
 from pocketlm.notes.encoding import Vectors
-from pocketlm.notes.importing import Imported, forget, import_notes, states_of, status
+from pocketlm.notes.importing import Imported, forget, import_all, import_notes, states_of, status
 from pocketlm.notes.notebook import Notebook, to_bytes
+from pocketlm.notes.own import create_note
 from pocketlm.notes.search import search
+from pocketlm.notes.store import OWN
 
 
 class Counting(FakeEmbedder):
@@ -153,6 +155,19 @@ def test_another_form_of_the_default_encoder_is_another_encoder(
             assert import_notes(book, vault).encoded == encoded
             assert book.store.setting("encoder") == f"minilm-int8-{form}"
             assert search(book, "aaaaa")[0].note.key == "a.md"
+
+
+def test_everything_is_brought_up_to_date_own_notes_too(tmp_path: Path, vault: Path) -> None:
+    with opened(tmp_path) as book:
+        with pytest.raises(InputError, match="nothing was imported yet"):
+            import_all(book)
+        create_note(book, "A note of my own.")
+    with opened(tmp_path, Other()) as book:  # own notes have nothing to be imported from
+        assert import_all(book)[OWN].encoded == 1
+        assert widths(book) == [32]
+        import_notes(book, vault)
+        touch(vault / "a.md", "Something else.")
+        assert numbers(import_all(book)[str(vault)])[1] == 1
 
 
 def test_the_old_encoder_answers_until_the_new_one_is_through(

@@ -19,7 +19,12 @@ SHOWN = 5  # failures
 
 
 def import_(
-    path: Annotated[Path, typer.Argument(help="A folder of Markdown or text notes, or a JSON, JSONL or CSV file.")],
+    path: Annotated[
+        Path | None,
+        typer.Argument(
+            help="A folder of Markdown or text notes, or a JSON, JSONL or CSV file; without it, everything imported before."
+        ),
+    ] = None,
     encoder: Annotated[
         str,
         typer.Option(
@@ -35,11 +40,18 @@ def import_(
     be_quiet(as_json)
     import time
 
-    from pocketlm.notes.importing import import_notes
+    from pocketlm.notes.importing import import_all, import_notes
     from pocketlm.notes.notebook import Notebook
     from pocketlm.notes.watching import watch as follow
 
-    with Notebook(db, encoder=encoder, password=password) as book:
+    if path is None and watch:
+        raise InputError("--watch: name the folder or file to follow")
+    with Notebook(db, encoder=encoder, password=password, must_exist=path is None) as book:
+        if path is None:
+            every = import_all(book)
+            lines = "\n".join(f"{source}: {told(done)}" for source, done in every.items())
+            output(as_json, {source: asdict(done) for source, done in every.items()}, lines)
+            return
         began = time.perf_counter()
         done = import_notes(book, path)
         seconds = time.perf_counter() - began

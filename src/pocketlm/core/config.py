@@ -159,7 +159,8 @@ class ClassifyConfig(_Section):
     steps: int = Field(100, ge=1, description="steps of setfit's contrastive training")
     pairs: int = Field(16, ge=2, description="texts a step of setfit draws, each with another one of its label")
     teacher: str | None = Field(
-        None, description="whom distill learns from: another classifier's run, or a language model, such as starter:smollm2-135m"
+        None,
+        description="whom distill learns from: another classifier's run, or a language model, such as starter:smollm2-135m",
     )
     student: Literal["full", "lora", "tfidf", "static", "embedding"] = Field(
         "full", description="what distill makes, by the method's name"

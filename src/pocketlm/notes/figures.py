@@ -60,7 +60,7 @@ MONTH_ALONE = re.compile(rf"\b(?P<month>{'|'.join(MONTHS)}|(?:Jan|Feb|Apr|Jun|Ju
 CUE = re.compile(r"(?:\b(?:in|of|since|until|till|by|from|to|and|last|next|this|early|late|mid|during|every)\b[\s-]*)\Z", re.IGNORECASE)  # fmt: skip
 TIME = re.compile(
     r"(?<![\d.,:])(?P<hour>\d{1,2})(?:[:.](?P<minute>\d\d))?\s*(?:(?P<half>[ap])\.?m\b\.?|(?P<clock>o['’]clock))"
-    r"|(?<![\d.,:])(?P<h>\d{1,2}):(?P<m>\d\d)(?![\d:])|\b(?P<named>noon|midday|midnight)\b",
+    r"|(?<![\d.,:])(?P<h>\d{1,2}):(?P<m>\d\d)(?!:?\d)|\b(?P<named>noon|midday|midnight)\b",
     re.IGNORECASE,
 )
 _UNIT = "|".join(sorted(map(re.escape, UNITS), key=len, reverse=True))

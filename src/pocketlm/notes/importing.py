@@ -21,7 +21,7 @@ from pocketlm.notes.encoding import Vectors, all_notes, is_other_encoder
 from pocketlm.notes.note import Draft, Link
 from pocketlm.notes.notebook import ENCODER_SETTING, Notebook
 from pocketlm.notes.sources import Fault, Found, Same, kind_of, read, stamp_of
-from pocketlm.notes.store import Store
+from pocketlm.notes.store import OWN, Store
 
 BATCH = 256  # drafts that are staged between two commits, or held at once
 TEXT = 32  # letters of a hash that are of the text alone
@@ -86,6 +86,27 @@ def import_notes(book: Notebook, path: Path | str) -> Imported:
         with store.writing():
             store.db.execute("INSERT INTO words(words) VALUES('optimize')")
         store.db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    return done
+
+
+def import_all(book: Notebook) -> dict[str, Imported]:
+    """Bring every source up to date, by its path; with another encoder than before the notes that have no source are encoded too.
+
+    Raises:
+        InputError: nothing was imported yet, or as `import_notes`.
+    """
+    store = book.store
+    paths = [path for (path,) in store.db.execute("SELECT path FROM source WHERE kind <> 'own' ORDER BY id")]
+    if not paths and not store.count():
+        raise InputError(f"{store.path}: nothing was imported yet; name a folder or file of notes")
+    done = {path: import_notes(book, path) for path in paths}
+    if is_other_encoder(book):
+        vectors = Vectors(book)
+        _encode(book, 0, vectors)
+        with store.writing():
+            vectors.swap()
+            _set(store, ENCODER_SETTING, book.encoder_uri)
+        done[OWN] = Imported(unchanged=store.count(), encoded=vectors.made)
     return done
 
 
@@ -223,11 +244,13 @@ def _draft(told: dict[str, Any]) -> Draft:
 
 
 def _encode(book: Notebook, source: int, vectors: Vectors) -> None:
-    """Make the vectors that are missing and keep them."""
+    """Make the vectors that are missing and keep them: of what waits of a source (0: of none), and with another encoder of all notes."""
     store, other = book.store, is_other_encoder(book)
-    total = _waits(store, source) + (store.db.execute("SELECT count(*) FROM note").fetchone()[0] if other else 0)
+    total = (_waits(store, source) if source else 0) + (
+        store.db.execute("SELECT count(*) FROM note").fetchone()[0] if other else 0
+    )
     with progress("Reading notes", total) as tick:
-        for some in _waiting(store, source):
+        for some in _waiting(store, source) if source else ():
             vectors.keep([(one.content, one.title, _alike(store, source, one.key, hash)) for one, hash in some])
             tick(len(some))
         for notes in all_notes(store) if other else ():

@@ -30,7 +30,7 @@ def create_note(
     encoder = book.store.setting(ENCODER_SETTING, book.encoder_uri)
     if encoder != book.encoder_uri:
         raise InputError(
-            f"{book.store.path}: its vectors are made by {encoder}, not by {book.encoder_uri}; leave --encoder out, or import once with that encoder"
+            f"{book.store.path}: its vectors are made by {encoder}, not by {book.encoder_uri}; leave --encoder out, or `pocketlm notes import` first"
         )
     date = (written or datetime.now()).isoformat(timespec="minutes")
     source = book.store.source(OWN, OWN)
