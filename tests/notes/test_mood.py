@@ -47,6 +47,9 @@ def test_a_part_of_the_time_and_bad_input(tmp_path: Path) -> None:
     assert len(mood(book, "day", "2024-02-01", "2024-02-10", reasons=False)) == 10
     with pytest.raises(InputError, match='no mood by "hour"'):
         mood(book, "hour")
+    book.store.set("encoder", "another")
+    with pytest.raises(InputError, match="made by another"):
+        mood(book)
     book.store.set("encoder", "none")
     with pytest.raises(InputError, match="has no vectors"):
         mood(book)

@@ -97,12 +97,13 @@ def mood(book: Notebook, grain: str = "week", since: str = "", until: str = "", 
         reasons: look for the sentences; takes some encoding.
 
     Raises:
-        InputError: an unknown grain, or a notes file without vectors.
+        InputError: an unknown grain, or a notes file without vectors or with those of another encoder.
     """
     if grain not in GRAINS:
         raise InputError(f'no mood by "{grain}"; there are {", ".join(GRAINS)}')
     if book.store.setting(ENCODER_SETTING) == NO_ENCODER:
         raise InputError(f"{book.store.path}: has no vectors to read the mood from; import with --encoder minilm-int8")
+    book.check_encoder()
     passages, values = _moods(book)
     groups: dict[datetime, list[int]] = defaultdict(list)
     for place, (_, date) in enumerate(passages):

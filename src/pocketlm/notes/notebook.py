@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from pocketlm.core.errors import InputError
 from pocketlm.engines.base import Engine
 from pocketlm.engines.embedder import Embedder
 from pocketlm.notes.encoder import DEFAULT, NoEncoder, named, open_encoder
@@ -63,6 +64,19 @@ class Notebook:
     def embedder(self) -> Embedder:
         """Raises EnvironmentLacks: its packages or its download are missing."""
         return open_encoder(self.encoder_uri) if isinstance(self._encoder, str) else self._encoder
+
+    def check_encoder(self) -> None:
+        """Whether the file's vectors can be held against new ones.
+
+        Raises:
+            InputError: another encoder made them.
+        """
+        made = self.store.setting(ENCODER_SETTING)
+        if made and made != self.encoder_uri:
+            raise InputError(
+                f"{self.store.path}: its vectors are made by {made}, not by {self.encoder_uri}; `pocketlm notes import` encodes"
+                " all anew; search by words goes on"
+            )
 
     @property
     def generator_uri(self) -> str:

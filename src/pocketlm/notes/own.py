@@ -27,11 +27,7 @@ def create_note(
     """
     if not text.strip():
         raise InputError("a note needs a text")
-    encoder = book.store.setting(ENCODER_SETTING, book.encoder_uri)
-    if encoder != book.encoder_uri:
-        raise InputError(
-            f"{book.store.path}: its vectors are made by {encoder}, not by {book.encoder_uri}; leave --encoder out, or `pocketlm notes import` first"
-        )
+    book.check_encoder()
     date = (written or datetime.now()).isoformat(timespec="minutes")
     source = book.store.source(OWN, OWN)
     draft = Draft(_free_key(book, source, date.replace("T", " ")), text, title, date, tags=tuple(tags))
@@ -39,7 +35,7 @@ def create_note(
     vectors = to_bytes(book.embedder.embed([read_as(text, title, *place) for place in places]))
     parts = [(start, stop, vector or None) for (start, stop), vector in zip(places, vectors, strict=True)]
     with book.store.writing():
-        book.store.set(ENCODER_SETTING, encoder)
+        book.store.set(ENCODER_SETTING, book.encoder_uri)
         return book.store.note(book.store.put(source, draft, hash_of(draft), parts))
 
 

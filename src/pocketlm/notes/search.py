@@ -184,11 +184,7 @@ def refused(book: Notebook) -> dict[str, set[int]]:
 
 
 def _vector(book: Notebook, text: str) -> Any:
-    made = book.store.setting(ENCODER_SETTING)
-    if made and made != book.encoder_uri:
-        raise InputError(
-            f"{book.store.path}: its vectors are made by {made}, not by {book.encoder_uri}; `pocketlm notes import` encodes all anew, or search by words"
-        )
+    book.check_encoder()
     return np.asarray(book.embedder.embed([text])[0], dtype=np.float32)
 
 
