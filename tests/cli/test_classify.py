@@ -134,7 +134,7 @@ def test_a_calibrated_answer_tells_its_confidence(call: Any) -> None:
     [
         (["export", "mine/runs/mine", "--to", "onnx"], "its features are words, so there is no model to convert"),
         (["shrink", "mine/runs/mine"], "a classifier's run; this is for runs that write"),
-        (["plan", "mine"], "one of the task classify"),
+        (["plan", "mine"], "for classify try a tenth of an epoch"),
         (["explain", "mine/runs/mine", "play"], "a classifier"),
     ],
 )

@@ -78,6 +78,19 @@ def has_tools(engine: str) -> bool:
     return (home_of(engine) / "tools.json").is_file()
 
 
+def makes_vectors(engine: str) -> bool:
+    """Whether an engine is an embedder: a run or a folder of one, or its exported file."""
+    from pocketlm.core.manifest import read_manifest
+    from pocketlm.models.load import is_encoder
+    from pocketlm.models.static_model import is_static
+
+    home = home_of(engine)
+    if (home / "manifest.json").is_file() and read_manifest(home).get("task") == "embed":
+        return True
+    folder = home / "model" if (home / "model" / "config.json").is_file() else home
+    return (folder / "config.json").is_file() and (is_static(folder) or is_encoder(folder))
+
+
 def run_of(engine: str) -> Path:
     """The run an engine belongs to: its own folder, or that whose exports/FORMAT or rungs/METHOD it is."""
     home = home_of(engine).resolve()

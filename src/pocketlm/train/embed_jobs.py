@@ -21,6 +21,12 @@ if TYPE_CHECKING:
 
     from pocketlm.train.encoder import Encoder
 
+READ = {  # objective -> what it reads of the settings that not all do
+    "ranking": {"temperature", "symmetric", "negatives", "margin"},
+    "triplet": {"negatives", "margin"},
+    "cosent": {"temperature"},
+    "cosine": set[str](),
+}
 NEAREST_KEPT = 8  # hard negatives found for each that is used, so that epochs differ
 
 
@@ -50,7 +56,7 @@ def make_objective(settings: EmbedConfig, encoder: Encoder, *, scored: bool) -> 
     """What `embed.objective` asks for.
 
     Raises:
-        InputError: it is not for rows of this kind.
+        InputError: it is not for rows of this kind, or does not read a setting that is given.
     """
     from pocketlm.train.contrastive import CoSent, Cosine, InBatch, Triplets
 
@@ -58,6 +64,12 @@ def make_objective(settings: EmbedConfig, encoder: Encoder, *, scored: bool) -> 
     if (name in ("cosent", "cosine")) != scored:
         kind = "pairs with scores" if scored else "pairs without scores"
         raise InputError(f"embed.objective: {name} is not for {kind}, which the rows are; set it to auto")
+    plain = EmbedConfig()
+    given = [key for key in sorted(READ["ranking"]) if getattr(settings, key) != getattr(plain, key)]
+    if unread := [key for key in given if key not in READ[name]]:
+        raise InputError(f"embed.{unread[0]}: the objective {name} does not read it; take it out")
+    if "margin" in given and name == "ranking" and not settings.negatives:
+        raise InputError("embed.margin: says which texts are hard negatives; set embed.negatives=1 or take it out")
     if wrong := [dim for dim in settings.dims if not 0 < dim < encoder.width]:
         raise InputError(f"embed.dims: {wrong[0]} is no width below the base's {encoder.width}")
     match name:
