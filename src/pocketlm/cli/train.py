@@ -64,19 +64,23 @@ def train(
             f"the task {config.task} trains in one process; start it with `pocketlm train`, without torchrun"
         )
     if config.task == "embed":
-        if show_batch:
-            raise InputError("--show-batch: shows rows of the task call; this project's task is embed")
         from pocketlm.train.embed import embed_project, train_embed
 
         folder, pairs = embed_project(project, config, name)
+        if show_batch:
+            from pocketlm.train.show import show_pairs
+
+            Console(highlight=False).print(show_pairs(config, pairs), soft_wrap=True)
+            return
         _tell(as_json, folder, train_embed(config, pairs, folder, must_resume=resume).manifest, notes)
         return
     folder, data = project_data(project, config, name)
     if config.task == "classify":
         if show_batch:
-            raise InputError(
-                "--show-batch: shows what a model that writes is trained to write; a classifier writes nothing"
-            )
+            from pocketlm.train.show import show_labels
+
+            Console(highlight=False).print(show_labels(config, data.rows("train")), soft_wrap=True)
+            return
         value, text = train_labels(config, project, folder, data, must_resume=resume)
         output(as_json, {**value, "notes": [*notes, *data.notes]}, text)
         return
