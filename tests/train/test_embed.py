@@ -94,6 +94,15 @@ def test_an_unchanged_run_is_reused_and_a_changed_one_is_not(base: Path, tmp_pat
     assert trained(tmp_path, other).manifest["key"] != first["key"]
 
 
+def test_nothing_of_a_classifier_that_was_trained_there_stays(base: Path, tmp_path: Path) -> None:
+    config = project(tmp_path, base, pairs(), {"epochs": 1})
+    folder, _ = embed_project(tmp_path, config)
+    folder.mkdir(parents=True, exist_ok=True)
+    for name in ("head.json", "ladder.json"):
+        (folder / name).write_text("{}")
+    assert Run.open(trained(tmp_path, config).folder).manifest["task"] == "embed"
+
+
 def test_an_interrupted_run_goes_on_to_the_same_weights(
     base: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

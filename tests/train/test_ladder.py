@@ -98,6 +98,13 @@ def test_it_stops_at_what_is_enough_and_says_what_was_left_out(base: str, tmp_pa
     assert told.rungs[0].test is None and "% - " not in ladder_text(told).splitlines()[1]
 
 
+def test_what_a_static_classifier_is_opened_from_counts(base: str, tmp_path: Path) -> None:
+    pytest.importorskip("wordllama", reason="needs pip install 'pocketlm[data]'")
+    run = climb(config(base, rungs=["static"]), *ROWS, tmp_path / "run")
+    found = ladder_of(run.folder)
+    assert found and found.rungs[0].size_mb > 15
+
+
 def test_another_recommendation_replaces_the_files(base: str, tmp_path: Path) -> None:
     climb(config(base, rungs=["embedding"]), *ROWS, tmp_path / "run")
     assert ClassifierRun.open(tmp_path / "run").model

@@ -5,14 +5,13 @@ A value that is the default anyway changes nothing and is no fault. The task `ca
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from pydantic import BaseModel
 
 from pocketlm.core.errors import InputError
 
-if TYPE_CHECKING:
-    from pocketlm.core.config import Config
+Config = Any  # core.config's, which imports this file
 
 EVERYWHERE = {
     "task", "seed", "train.method", "data.raw", "data.valid", "data.test", "data.valid_share", "data.test_share",

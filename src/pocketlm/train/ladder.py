@@ -27,6 +27,7 @@ from pocketlm.evaluate.report import FEW_ROWS, Report
 from pocketlm.evaluate.store import scored
 from pocketlm.evaluate.suites import spread
 from pocketlm.models.head import SETTINGS
+from pocketlm.models.static import package_files
 from pocketlm.train.classifier_run import LADDER, ClassifierRun
 from pocketlm.train.classify import train_classifier
 
@@ -214,8 +215,10 @@ def _latency(run: ClassifierRun, rows: Sequence[Any]) -> tuple[float, float]:
 
 
 def size_mb(folder: Path) -> float:
-    """10^6 bytes of what a classifier is opened from; the static vectors' own package is not counted."""
+    """10^6 bytes of what a classifier is opened from; of the static vectors' package, vectors and tokenizer."""
     files = [*folder.glob("head.*"), *folder.glob("words.*"), *folder.glob("examples.*"), *folder.glob("model/**/*")]
+    if read_json(folder / SETTINGS)["features"].get("uri") == "static":
+        files += package_files()
     return sum(file.stat().st_size for file in files if file.is_file()) / 1e6
 
 
