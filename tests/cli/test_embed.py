@@ -82,6 +82,9 @@ def test_a_first_batch_is_shown_as_it_is_trained(call: Any, more: list[str], say
     ("command", "says"),
     [
         (["run", "mine/runs/mine", "play"], "makes vectors and answers nothing"),
+        (["run", "mine/runs/none", "play"], "mine/runs/none: no such run, model folder or exported file"),
+        (["explain", "mine/runs/mine", "play"], "an embedder writes nothing to look into"),
+        (["shrink", "mine/runs/mine"], "an embedder's run; this is for runs that write"),
         (["run", "base", "play"], "makes vectors and answers nothing"),
         (["plan", "mine"], "for embed try a tenth of an epoch"),
         (["train", "mine", "--show-batch", "--method", "static"], "--show-batch: static learns the encoder's vector"),

@@ -111,6 +111,8 @@ def task_for(engine: str, tools: Path | None, tools_in_prompt: str | None) -> Ca
 
     home = home_of(engine)
     found = home / "tools.json"
+    if ":" not in engine and not Path(engine).exists():
+        raise InputError(f"{engine}: no such run, model folder or exported file")
     if tools is None and not found.is_file():
         raise InputError(f"{engine}: no tools.json beside it; name the functions with --tools FILE")
     if tools is not None:
