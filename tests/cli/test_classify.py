@@ -12,6 +12,7 @@ from families import make_tiny_encoder
 from labelled import rows_of
 
 from pocketlm.cli import main as cli
+from pocketlm.cli.export import find_subject
 from pocketlm.engines.classifier import Classifier
 from pocketlm.engines.open import open_engine
 
@@ -79,7 +80,19 @@ def test_short_forms_are_the_settings(call: Any) -> None:
     code, out, err = call("train", "mine", "--enough", "0.1", "--json", *QUICK, "--name", "ladder")
     assert [rung["name"] for rung in json.loads(out)["ladder"]["rungs"]] == ["majority"], err
     assert "not for the task classify" in call("train", "mine", "--method", "qlora-4bit")[2]
-    assert "--show-batch" in call("train", "mine", "--show-batch")[2]
+
+
+def test_a_first_batch_is_shown_as_it_is_trained(call: Any) -> None:
+    for method, says in (("ladder", "labels are learnt"), ("setfit", "texts of one label are brought near")):
+        code, out, err = call("train", "mine", "--show-batch", "--method", method, "--set", "base=base")
+        assert code == 0 and says in out.splitlines()[0], err
+        shown = out.strip().split("\n\n")[1:]
+        labels = [part.splitlines()[1] for part in shown]
+        assert len(shown) == 2 and set(labels) <= {*LABELS, "oos"}
+        assert len(set(labels)) == 1 or method == "ladder"
+        assert not Path("mine/runs/mine/rungs").exists()
+    code, _, err = call("train", "mine", "--show-batch", "--method", "tfidf")
+    assert code == 1 and "--show-batch: tfidf learns from all rows at once" in err
 
 
 def test_rows_of_one_s_own_are_scored_with_all_labels_known(call: Any) -> None:
@@ -95,6 +108,7 @@ def test_an_exported_file_does_what_the_run_does(call: Any) -> None:
     pytest.importorskip("onnxruntime", reason="needs pip install 'pocketlm[onnx]'")
     code, out, err = call("train", "mine", "--method", "full", *QUICK)
     assert code == 0, err
+    assert find_subject("mine/runs/mine").tolerance == 0.005  # of the score that a file may lose
     code, out, err = call("export", "mine/runs/mine", "--to", "onnx,gguf", "--precision", "fp16", "--json")
     assert code == 0, err
     for bundle in json.loads(out):
@@ -134,7 +148,7 @@ def test_a_calibrated_answer_tells_its_confidence(call: Any) -> None:
     [
         (["export", "mine/runs/mine", "--to", "onnx"], "its features are words, so there is no model to convert"),
         (["shrink", "mine/runs/mine"], "a classifier's run; this is for runs that write"),
-        (["plan", "mine"], "one of the task classify"),
+        (["plan", "mine"], "for classify try a tenth of an epoch"),
         (["explain", "mine/runs/mine", "play"], "a classifier"),
     ],
 )

@@ -102,8 +102,11 @@ def test_labels_to_beware_of_are_told(raw: Path, tmp_path: Path) -> None:
         ),
         (
             [*plain(count=5), {"text": " ", "label": "alarm"}],
-            "rows without a text; add it or delete them: .*raw.jsonl:16",
+            "raw.jsonl:16: no text; add it or delete the row",
         ),
+        ([*plain(count=5), {"text": "a", "label": " "}], "raw.jsonl:16: an empty label; name it"),
+        ([*plain(count=5), {"text": "a", "labels": ["alarm", ""]}], "raw.jsonl:16: an empty label"),
+        ([*plain(count=5), {"text": "a", "labels": ["b, c", "alarm"]}] * 2, 'the label "b, c" has a comma'),
         (plain(count=2), "6 rows were read, at least 10 are needed"),
         ([*plain(count=5), {"text": "a", "label": True}], "the label must be text or a list of texts"),
         ([{"text": "a"}] * 20, "holds no rows of the task classify"),
@@ -130,6 +133,25 @@ def test_tables_and_several_labels(raw: Path, tmp_path: Path) -> None:
     rows = [row for split in SPLITS for row in data.rows(split)]
     assert is_multi(rows) and {tuple(row.answer) for row in rows} == {("a", "b"), ("a",), ()}
     assert not is_multi(rows_of(LABELS, 3))
+
+
+def test_a_file_that_is_left_out_and_labels_that_differ_in_case_are_told(raw: Path, tmp_path: Path) -> None:
+    save(raw / "train.jsonl", [*plain(count=10), *({"text": f"loud {n}", "label": "Alarm"} for n in range(8))])
+    (raw / "more.csv").write_text("utterance of mine,kind\nplay,music\n")
+    told = "\n".join(prepare_labelled(raw, tmp_path / "out").notes)
+    assert f"left out: {raw / 'more.csv'} holds no known format" in told
+    assert "WARNING: labels Alarm, alarm: differ only in case" in told
+
+
+def test_texts_that_cannot_be_read_are_named(tmp_path: Path) -> None:
+    (tmp_path / "lines.txt").write_bytes(b"caf\xe9\n")
+    with pytest.raises(InputError, match="lines.txt: not UTF-8 text"):
+        read_texts(tmp_path / "lines.txt")
+    save(tmp_path / "rows.jsonl", [{"text": "one"}, {"text": 2}])
+    with pytest.raises(InputError, match='rows.jsonl:2: "text" must be text'):
+        read_texts(tmp_path / "rows.jsonl")
+    with pytest.raises(InputError, match="no such file"):
+        read_texts(tmp_path / "none.txt")
 
 
 def test_texts_without_labels_are_read_from_rows_and_lines(tmp_path: Path) -> None:

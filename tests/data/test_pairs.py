@@ -6,7 +6,11 @@ import json
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from pocketlm.core.config import DataConfig
+from pocketlm.core.errors import InputError
+from pocketlm.data.load import load_rows
 from pocketlm.data.pairs import prepare_pairs
 
 
@@ -46,3 +50,55 @@ def test_a_file_given_as_a_split_is_that_split_only(tmp_path: Path) -> None:
     data = prepare_pairs(tmp_path / "raw", tmp_path / "out", DataConfig(valid="raw/mine.jsonl"), tmp_path, 0)
     assert anchors(data, "valid") == {f"mine {i}" for i in range(5)}
     assert not any("mine" in text for text in anchors(data, "train") | anchors(data, "test"))
+
+
+def test_line_ends_inside_a_text_are_part_of_it(tmp_path: Path) -> None:
+    rows = [{"anchor": f"question\u2028{i}", "positive": f"answer\x85 {i}"} for i in range(40)]
+    write(tmp_path / "raw" / "rows.jsonl", rows)
+    data = prepare_pairs(tmp_path / "raw", tmp_path / "out", DataConfig(), tmp_path, 0)
+    assert "answer\x85 7" in data.texts and sum(len(data.rows(split)) for split in ("train", "valid", "test")) == 40
+    task, _ = load_rows(tmp_path / "out")
+    assert "answer\x85 7" in task.pool
+
+
+@pytest.mark.parametrize(
+    ("rows", "says"),
+    [
+        ([{"anchor": " ", "positive": "x"}], "rows.jsonl:1: a text is empty; add it or delete the row"),
+        ([{"anchor": "x", "positive": 3}], 'rows.jsonl:1: "positive" must be text, got 3'),
+        ([{"a": "x", "b": "y", "score": "nan"}], "rows.jsonl:1: \"score\" must be a number, got 'nan'"),
+    ],
+)
+def test_a_row_that_cannot_be_learnt_is_named(rows: list[dict[str, Any]], says: str, tmp_path: Path) -> None:
+    write(tmp_path / "raw" / "rows.jsonl", rows)
+    with pytest.raises(InputError) as told:
+        prepare_pairs(tmp_path / "raw", tmp_path / "out", DataConfig(), tmp_path, 0)
+    assert says in str(told.value)
+
+
+@pytest.mark.parametrize(
+    ("corpus", "queries", "says"),
+    [
+        ('{"_id": "1", "text": "one"}\n{"_id": "2"}\n', '{"_id": "1", "text": "q"}\n', 'corpus.jsonl:2: a document needs "text"'),
+        ('{"_id": "1", "text": "one"}\nno\n', '{"_id": "1", "text": "q"}\n', "corpus.jsonl:2:"),
+        ('{"text": "one"}\n', '{"_id": "1", "text": "q"}\n', 'corpus.jsonl:1: a document needs "_id" and "text"'),
+        ('{"_id": "1", "text": "one"}\n', '{"_id": "1", "text": "q"}\n{"text": "r"}\n', 'queries.jsonl:2: a question needs "_id" and "text"'),
+    ],
+)  # fmt: skip
+def test_a_retrieval_folder_s_faults_are_named(corpus: str, queries: str, says: str, tmp_path: Path) -> None:
+    raw = tmp_path / "raw"
+    (raw / "qrels").mkdir(parents=True)
+    (raw / "corpus.jsonl").write_text(corpus)
+    (raw / "queries.jsonl").write_text(queries)
+    (raw / "qrels" / "test.tsv").write_text("query-id\tcorpus-id\tscore\n1\t1\t1\n")
+    with pytest.raises(InputError) as told:
+        prepare_pairs(raw, tmp_path / "out", DataConfig(), tmp_path, 0)
+    assert says in str(told.value)
+
+
+def test_an_empty_cell_of_a_table_is_no_negative(tmp_path: Path) -> None:
+    (tmp_path / "raw").mkdir()
+    lines = [f"question {i},answer {i},{'' if i % 2 else 'no'}" for i in range(40)]
+    (tmp_path / "raw" / "train.csv").write_text("anchor,positive,negative\n" + "\n".join(lines) + "\n")
+    rows = prepare_pairs(tmp_path / "raw", tmp_path / "out", DataConfig(), tmp_path, 0).rows("train")
+    assert {row.negatives for row in rows} == {(), ("no",)}

@@ -83,6 +83,12 @@ def test_nearest_features_are_labels_as_high_as_texts_are_alike() -> None:
     assert 0 < found[1, 0] < 1 and found[2].max() == 0
 
 
+def test_line_ends_inside_a_text_are_kept_with_the_examples(tmp_path: Path) -> None:
+    NearestFeatures(["play\u2028music", "set\x85an alarm"], [["music"], ["alarm"]], LABELS).save(tmp_path)
+    found = NearestFeatures.load(tmp_path, LABELS).vectors(["play\u2028music"])
+    assert found[0].tolist() == pytest.approx([0, 1, 0])
+
+
 def test_answers_without_features_are_those_of_the_bias() -> None:
     head = Head(LABELS, np.zeros((3, 0), np.float32), np.log(np.array([0.2, 0.5, 0.3], np.float32)))
     (found,) = Classifier(head, NoFeatures(), "majority").predict(["anything"])

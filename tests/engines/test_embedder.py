@@ -79,6 +79,13 @@ def test_other_ways_to_pool_are_refused(encoder: Path, tmp_path: Path) -> None:
     (folder / "1_Pooling" / "config.json").write_text(json.dumps({"pooling_mode_cls_token": True}))
     with pytest.raises(InputError, match="only the mean"):
         open_embedder(str(folder))
+    (folder / "1_Pooling" / "config.json").unlink()
+    prompts = folder / "config_sentence_transformers.json"
+    prompts.write_text(json.dumps({"prompts": {"query": "query: "}, "default_prompt_name": "query"}))
+    with pytest.raises(InputError, match="the prompt query before every text is not known"):
+        open_embedder(str(folder))
+    prompts.write_text(json.dumps({"prompts": {"query": "query: "}, "default_prompt_name": None}))
+    assert open_embedder(str(folder)).embed(TEXTS).any()
 
 
 def test_a_gguf_file_gives_the_vectors_of_its_folder(tiny_llama: Path, tmp_path: Path) -> None:

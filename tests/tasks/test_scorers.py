@@ -122,6 +122,14 @@ def test_the_leaderboards_own_answers_are_right_and_others_wrong(name: str) -> N
         assert task.score(asked, "\n".join(json.dumps({c.name: c.arguments}) for c in other), CHATML)["exact"] == 0
 
 
+def test_labels_that_differ_in_case_only_are_labels_apart() -> None:
+    task = ClassifyTask(["Food", "food", "travel"])
+    row = ClassifyTask.row({"text": "pancakes", "label": "Food"})
+    assert task.score(row, "Food", CHATML)["accuracy"] == 1 and task.score(row, "food", CHATML)["accuracy"] == 0
+    one = ClassifyTask.row({"text": "trains", "label": "travel"})
+    assert task.score(one, '"Travel".', CHATML)["accuracy"] == 1
+
+
 def test_classify_counts_a_right_parent_as_half_right() -> None:
     task = ClassifyTask(["food/recipes", "food/shops", "travel/trains", "travel/planes"])
     row = ClassifyTask.row({"text": "pancakes", "label": "food/recipes"})

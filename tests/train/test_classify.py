@@ -249,6 +249,14 @@ def test_what_does_not_fit_is_named(settings: dict[str, Any], says: str, base: s
         )
 
 
+def test_an_answer_s_settings_that_rows_give_nothing_to_do_are_named(base: str, tmp_path: Path) -> None:
+    rows, held = rows_of(LABELS, 4), rows_of(LABELS, 2, 1)
+    with pytest.raises(InputError, match="classify.outside_recall: no validation row is labelled oos, "):
+        train_classifier(config(base, "majority", outside_recall=0.9), rows, held, tmp_path / "run")
+    with pytest.raises(InputError, match="classify.certain: is for rows of one label each"):
+        train_classifier(config(base, "majority", certain=0.9), several_of(9), several_of(6, 1), tmp_path / "run")
+
+
 def test_nothing_to_train_on_and_nothing_to_resume(base: str, tmp_path: Path) -> None:
     with pytest.raises(InputError, match="no training rows"):
         train_classifier(config(base, "tfidf"), [], [], tmp_path / "run")

@@ -94,6 +94,15 @@ def test_an_unchanged_run_is_reused_and_a_changed_one_is_not(base: Path, tmp_pat
     assert trained(tmp_path, other).manifest["key"] != first["key"]
 
 
+def test_nothing_of_a_classifier_that_was_trained_there_stays(base: Path, tmp_path: Path) -> None:
+    config = project(tmp_path, base, pairs(), {"epochs": 1})
+    folder, _ = embed_project(tmp_path, config)
+    folder.mkdir(parents=True, exist_ok=True)
+    for name in ("head.json", "ladder.json"):
+        (folder / name).write_text("{}")
+    assert Run.open(trained(tmp_path, config).folder).manifest["task"] == "embed"
+
+
 def test_an_interrupted_run_goes_on_to_the_same_weights(
     base: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -140,6 +149,8 @@ def test_bare_texts_adapt_an_encoder_or_leave_it(base: Path, tmp_path: Path) -> 
         ({}, {"objective": "triplet"}, "triplet needs negatives"),
         ({}, {"dims": [64]}, "no width below"),
         ({"method": "static"}, {"width": 64}, "more than the base's 32"),
+        ({}, {"objective": "triplet", "symmetric": True}, "embed.symmetric: the objective triplet does not read it"),
+        ({}, {"margin": 0.2}, "embed.margin: says which texts are hard negatives"),
     ],
 )
 def test_settings_that_do_not_fit_are_named(
@@ -147,6 +158,12 @@ def test_settings_that_do_not_fit_are_named(
 ) -> None:
     with pytest.raises(InputError, match=wrong):
         trained(tmp_path, project(tmp_path, base, pairs(), train, **embed))
+
+
+def test_scored_pairs_refuse_what_is_for_pairs_without(base: Path, tmp_path: Path) -> None:
+    rows = [{"a": f"play {n}", "b": f"call {n}", "score": n % 2} for n in range(20)]
+    with pytest.raises(InputError, match="embed.negatives: the objective cosent does not read it"):
+        trained(tmp_path, project(tmp_path, base, rows, {}, negatives=2))
 
 
 def test_defaults_are_the_methods_own() -> None:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import shutil
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -95,6 +98,13 @@ def test_it_stops_at_what_is_enough_and_says_what_was_left_out(base: str, tmp_pa
     assert told.rungs[0].test is None and "% - " not in ladder_text(told).splitlines()[1]
 
 
+def test_what_a_static_classifier_is_opened_from_counts(base: str, tmp_path: Path) -> None:
+    pytest.importorskip("wordllama", reason="needs pip install 'pocketlm[data]'")
+    run = climb(config(base, rungs=["static"]), *ROWS, tmp_path / "run")
+    found = ladder_of(run.folder)
+    assert found and found.rungs[0].size_mb > 15
+
+
 def test_another_recommendation_replaces_the_files(base: str, tmp_path: Path) -> None:
     climb(config(base, rungs=["embedding"]), *ROWS, tmp_path / "run")
     assert ClassifierRun.open(tmp_path / "run").model
@@ -102,6 +112,67 @@ def test_another_recommendation_replaces_the_files(base: str, tmp_path: Path) ->
     assert run.model is None and run.manifest["method"] == "majority"
     one = config(base).model_copy(update={"train": config(base).train.model_copy(update={"method": "tfidf"})})
     assert ladder_of(ladder.train_classifier(one, *ROWS[:2], tmp_path / "run").folder) is None
+
+
+def _cut_short(monkeypatch: pytest.MonkeyPatch, module: Any, name: str, after: int, into: Path) -> None:
+    """Let a function of a module do so many calls that write into a folder, and be killed at the next."""
+    real, calls = getattr(module, name), [0]
+
+    def killed(source: Any, target: Any, *rest: Any, **more: Any) -> Any:
+        if Path(target).parent == into:
+            calls[0] += 1
+            if calls[0] > after:
+                raise KeyboardInterrupt
+        return real(source, target, *rest, **more)
+
+    monkeypatch.setattr(module, name, killed)
+
+
+@pytest.mark.parametrize("after", [0, 1])
+def test_killed_while_a_rung_is_copied_the_older_run_stays(
+    after: int, base: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder, texts = tmp_path / "run", [row.text for row in ROWS[2]]
+    before = climb(config(base, rungs=["embedding"]), *ROWS, folder).manifest
+    answers, told = Classifier.open(folder).probabilities(texts), ladder_of(folder)
+    copied: list[Any] = []
+    real = shutil.copyfile
+
+    def killed(source: Any, target: Any, **more: Any) -> Any:
+        if folder / "rungs" / "tfidf" in Path(source).parents and len(copied) == after:
+            raise KeyboardInterrupt
+        copied.append(target)
+        return real(source, target, **more)
+
+    with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
+        patched.setattr(shutil, "copyfile", killed)
+        climb(config(base, rungs=["tfidf"]), *ROWS, folder)
+    assert ClassifierRun.open(folder).manifest == before and ladder_of(folder) == told
+    assert Classifier.open(folder).probabilities(texts) == pytest.approx(answers)
+    assert climb(config(base, rungs=["tfidf"]), *ROWS, folder).manifest["method"] == "tfidf"
+    assert not list(folder.glob(".*")) and not (folder / ladder.TAKEN).exists()
+
+
+@pytest.mark.parametrize("after", range(8))
+def test_killed_while_a_rung_moves_in_nothing_half_written_opens(
+    after: int, base: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "run"
+    climb(config(base, rungs=["embedding"]), *ROWS, folder)
+    with monkeypatch.context() as patched, suppress(KeyboardInterrupt):
+        _cut_short(patched, os, "replace", after, folder)
+        climb(config(base, rungs=["tfidf"]), *ROWS, folder)
+    if (folder / "manifest.json").is_file():
+        made, told = ClassifierRun.open(folder).manifest, ladder_of(folder)
+        assert told and told.chosen == made["method"]
+        assert (folder / "model").is_dir() == (made["method"] == "embedding")
+    elif is_classifier(folder):  # all that the answers need is there
+        assert Classifier.open(folder).head.weight.shape[1] > 32
+    else:
+        with pytest.raises(InputError, match="did not finish"):
+            ClassifierRun.open(folder)
+    run = climb(config(base, rungs=["tfidf"]), *ROWS, folder)
+    assert run.manifest["method"] == "tfidf" and run.model is None and not (folder / ladder.TAKEN).exists()
 
 
 def _report(right: list[bool], rows: list[Any]) -> Any:

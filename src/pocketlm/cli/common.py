@@ -86,6 +86,19 @@ def writes_text(engine: str) -> bool:
     return (home / NAME).is_file() and read_manifest(home).get("task") == "instruct"
 
 
+def makes_vectors(engine: str) -> bool:
+    """Whether an engine is an embedder: a run or a folder of one, or its exported file."""
+    from pocketlm.core.manifest import read_manifest
+    from pocketlm.models.load import is_encoder
+    from pocketlm.models.static_model import is_static
+
+    home = home_of(engine)
+    if (home / "manifest.json").is_file() and read_manifest(home).get("task") == "embed":
+        return True
+    folder = home / "model" if (home / "model" / "config.json").is_file() else home
+    return (folder / "config.json").is_file() and (is_static(folder) or is_encoder(folder))
+
+
 def run_of(engine: str) -> Path:
     """The run an engine belongs to: its own folder, or that whose exports/FORMAT or rungs/METHOD it is."""
     home = home_of(engine).resolve()
@@ -106,6 +119,8 @@ def task_for(engine: str, tools: Path | None, tools_in_prompt: str | None) -> Ca
 
     home = home_of(engine)
     found = home / "tools.json"
+    if ":" not in engine and not Path(engine).exists():
+        raise InputError(f"{engine}: no such run, model folder or exported file")
     if tools is None and not found.is_file():
         raise InputError(f"{engine}: no tools.json beside it; name the functions with --tools FILE")
     if tools is not None:

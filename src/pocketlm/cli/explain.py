@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from pocketlm.cli.common import Json, be_quiet, has_tools, home_of, output, run_of, task_for
+from pocketlm.cli.common import Json, be_quiet, has_tools, home_of, makes_vectors, output, run_of, task_for
 from pocketlm.core.errors import InputError
 
 if TYPE_CHECKING:
@@ -55,6 +55,10 @@ def explain(
     if is_classifier(home_of(engine)):
         raise InputError(
             f"{engine}: a classifier writes nothing to look into; `pocketlm run {engine} TEXT` tells its odds"
+        )
+    if makes_vectors(engine):
+        raise InputError(
+            f"{engine}: an embedder writes nothing to look into; `pocketlm eval {engine}` tells what it finds"
         )
     task = _task(engine, tools, raw)
     wanted = _calls(expected, task) if expected and task else expected or _from_test_rows(engine, text, task)

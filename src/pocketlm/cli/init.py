@@ -95,17 +95,42 @@ INSTRUCT_README = """\
 4. `pocketlm run runs/{name} "Summarize: ..."`
 5. `pocketlm export runs/{name} --to gguf`
 """
+EMBED_YAML = """\
+# All keys, their meaning and defaults: pocketlm train --help-config
+task: embed
+base: starter:minilm-l6      # or hf:NAME, or a model folder
+data:
+  raw: data/raw              # your examples, .jsonl, .json, .csv, or a BEIR folder; of texts alone also .txt and .md
+train:
+  method: full               # or lora; of texts without questions: adapt, or static for a table of token vectors
+"""
+EMBED_README = """\
+# {name}
+
+1. Put your examples into `data/raw`. A row is one of
+   - `{{"anchor": "when do you open", "positive": "We open at nine."}}`, with a `"negative"` where you know one
+   - `{{"a": "when do you open", "b": "opening hours?", "score": 0.9}}`
+   - `{{"text": "We open at nine."}}`, for `train.method: adapt` or `static`
+   Files named train, valid and test are taken as these.
+2. `pocketlm train`
+3. `pocketlm eval runs/{name}`
+4. `pocketlm export runs/{name} --to onnx`; of the method `static` the folder `runs/{name}/model` is all there is
+"""
 FILES = {
     "call": {"pocketlm.yaml": YAML, "tools.json": TOOLS, "README.md": README},
     "instruct": {"pocketlm.yaml": INSTRUCT_YAML, "README.md": INSTRUCT_README},
     "classify": {"pocketlm.yaml": CLASSIFY_YAML, "README.md": CLASSIFY_README},
+    "embed": {"pocketlm.yaml": EMBED_YAML, "README.md": EMBED_README},
 }
 
 
 def init(
     folder: Annotated[Path, typer.Argument(help="The new project's folder.")],
     task: Annotated[
-        str, typer.Option(help="What a row is: call, function calling; instruct, free text; classify, labels of texts.")
+        str,
+        typer.Option(
+            help="What a row is: call, function calling; instruct, free text; classify, labels of texts; embed, texts alike."
+        ),
     ] = "call",
     as_json: Json = False,
 ) -> None:

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
-from pocketlm.cli.common import Json, be_quiet, home_of, output, task_for, writes_text
+from pocketlm.cli.common import Json, be_quiet, home_of, makes_vectors, output, task_for, writes_text
 from pocketlm.core.errors import InputError
 
 SHOWN = 5  # labels with their probabilities
@@ -40,6 +40,11 @@ def run(
     if tools is None and writes_text(engine):
         _write(engine, request, max_tokens, as_json)
         return
+    if makes_vectors(engine):
+        raise InputError(
+            f"{engine}: makes vectors and answers nothing; `pocketlm eval {engine} ROWS` scores them, open_embedder of "
+            "pocketlm.engines.embedder gives them to your code"
+        )
     task = task_for(engine, tools, None)
     subject = open_engine(engine)
     template = TEMPLATES[subject.template]

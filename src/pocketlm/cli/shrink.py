@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from pocketlm.cli.common import Json, be_quiet, output
+from pocketlm.cli.common import Json, be_quiet, makes_vectors, output
 
 
 def shrink(
@@ -39,6 +39,11 @@ def shrink(
 
     if not 0 < keep <= 1:
         raise InputError(f"--keep {keep}: give a share of the score, such as 0.98")
+    if makes_vectors(str(run)):
+        raise InputError(
+            f"{run}: an embedder's run; this is for runs that write. Export it in 8 bits, or train a table of token vectors from "
+            "it with train.method=static"
+        )
     original, test, reference = find_run(run)
     rows = Rows(*(load_rows(run, split=split)[1] for split in ("train", "valid")))
     if len(rows.valid) < FEW:

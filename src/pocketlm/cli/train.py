@@ -48,41 +48,52 @@ def train(
     from rich.console import Console
 
     from pocketlm.core.config import load_config
+    from pocketlm.core.progress import say
+    from pocketlm.core.unread import unread
     from pocketlm.train.run import show_first_batch, train_run
 
     short = {"task": task, "train.method": method, "classify.enough": enough}
-    config = load_config(project, [*(f"{key}={value}" for key, value in short.items() if value), *overrides])
+    config = load_config(
+        project, [*(f"{key}={value}" for key, value in short.items() if value not in ("", None)), *overrides]
+    )
+    notes = unread(config)
+    for note in notes:
+        say(f"note: {note}")
     if config.task in ("classify", "embed") and int(os.environ.get("WORLD_SIZE", "1")) > 1:
         raise InputError(
             f"the task {config.task} trains in one process; start it with `pocketlm train`, without torchrun"
         )
     if config.task == "embed":
-        if show_batch:
-            raise InputError("--show-batch: shows rows of the task call; this project's task is embed")
         from pocketlm.train.embed import embed_project, train_embed
 
         folder, pairs = embed_project(project, config, name)
-        _tell(as_json, folder, train_embed(config, pairs, folder, must_resume=resume).manifest)
+        if show_batch:
+            from pocketlm.train.show import show_pairs
+
+            Console(highlight=False).print(show_pairs(config, pairs), soft_wrap=True)
+            return
+        _tell(as_json, folder, train_embed(config, pairs, folder, must_resume=resume).manifest, notes)
         return
     folder, data = project_data(project, config, name)
     if config.task == "classify":
         if show_batch:
-            raise InputError(
-                "--show-batch: shows what a model that writes is trained to write; a classifier writes nothing"
-            )
-        found = train_labels(config, project, folder, data, must_resume=resume)
-        output(as_json, *found)
+            from pocketlm.train.show import show_labels
+
+            Console(highlight=False).print(show_labels(config, data.rows("train")), soft_wrap=True)
+            return
+        value, text = train_labels(config, project, folder, data, must_resume=resume)
+        output(as_json, {**value, "notes": [*notes, *data.notes]}, text)
         return
     if show_batch:
         Console(highlight=False).print(show_first_batch(config, data.own_tools, data.rows("train")), soft_wrap=True)
         return
     run = train_run(config, data.own_tools, data.rows("train"), data.rows("valid"), folder, must_resume=resume)
     if rank == 0:
-        _tell(as_json, folder, run.manifest)
+        _tell(as_json, folder, run.manifest, data.notes)
 
 
-def _tell(as_json: bool, folder: Path, made: dict[str, Any]) -> None:
-    """What came of a training."""
+def _tell(as_json: bool, folder: Path, made: dict[str, Any], notes: list[str]) -> None:
+    """What came of a training. `notes`: what was said before it."""
     metrics = made["metrics"]
     loss = "" if metrics["valid_loss"] is None else f"validation loss {metrics['valid_loss']:.4f}, "
     text = f"{folder}: {metrics['steps']} steps in {metrics['train_seconds']:.0f} s, {loss}about {metrics['kwh']:.3f} kWh\n"
@@ -93,7 +104,8 @@ def _tell(as_json: bool, folder: Path, made: dict[str, Any]) -> None:
             if name
             else ""
         )
-    output(as_json, {"run": str(folder), **metrics}, f"{text}Next: pocketlm eval {folder}")
+    value = {"run": str(folder), **metrics, **({"quality": quality} if quality else {}), "notes": notes}
+    output(as_json, value, f"{text}Next: pocketlm eval {folder}")
 
 
 def train_labels(

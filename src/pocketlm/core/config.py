@@ -14,6 +14,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from pocketlm.core.errors import InputError, Problems
+from pocketlm.core.unread import check_read
 
 CONFIG_NAME = "pocketlm.yaml"
 
@@ -23,7 +24,7 @@ WRITING = ("lora", "full", "qlora-8bit", "qlora-4bit")
 METHODS = {
     "call": WRITING,
     "instruct": WRITING,
-    "embed": ("lora", "full", "adapt", "static"),
+    "embed": ("full", "lora", "adapt", "static"),
     "classify": ("ladder", "majority", "rules", "tfidf", "static", "embedding", "setfit", "full", "lora", "distill"),
 }
 RATES = {"full": 1e-4, "setfit": 1e-4, "ladder": 1e-4}  # of encoders' methods, the default of train.lr
@@ -243,6 +244,8 @@ class Config(_Section):
     def _of_task(cls, values: Any) -> Any:
         """Defaults that depend on the task."""
         train = (values.get("train") or {}) if isinstance(values, dict) else None
+        if isinstance(train, dict) and values.get("task") == "embed":
+            return {"base": ENCODER, **values, "train": {"method": METHODS["embed"][0], **train}}
         if not isinstance(train, dict) or values.get("task") != "classify":
             return values
         method = train.get("method", METHODS["classify"][0])
@@ -255,16 +258,17 @@ class Config(_Section):
 
 
 def check_method_of_task(config: Config) -> None:
-    """A method that its task knows, with what it needs.
+    """A method that its task knows, with what it needs, and no settings that the task does not read.
 
     Raises:
-        InputError: it does not.
+        InputError: it does not, or there are some.
     """
     method, task = config.train.method, config.task
     if method not in (fit := METHODS[task]):
         raise InputError(f"train.method: {method} is not for the task {task}; there are {', '.join(fit)}")
     if method == "distill" and not config.classify.teacher:
         raise InputError("train.method: distill needs classify.teacher, such as runs/NAME of a larger classifier")
+    check_read(config)
 
 
 def load_config(path: Path | None, overrides: Sequence[str] = ()) -> Config:
@@ -281,7 +285,9 @@ def load_config(path: Path | None, overrides: Sequence[str] = ()) -> Config:
     if path is not None:
         path = path / CONFIG_NAME if path.is_dir() else path
         if not path.is_file():
-            raise InputError(f"{path}: no such file; make a project with `pocketlm init DIR --task call`")
+            raise InputError(
+                f"{path}: no such file; make a project with `pocketlm init DIR --task {'|'.join(METHODS)}`"
+            )
         try:
             values = yaml.safe_load(path.read_text(encoding="utf-8-sig")) or {}
         except yaml.YAMLError as error:

@@ -51,7 +51,7 @@ def prepare_labelled(
     settings |= {name: str(path) for name, path in given.items()}
     if found := reusable(out, raw, inputs, settings):
         return found
-    by_split = _read(raw, given, task)
+    by_split, others = _read(raw, given, task)
     read = sum(map(len, by_split.values()))
     splits, notes = clean_splits(by_split, valid_share, test_share, seed)
     check_enough(splits, read, raw, MIN_ROWS)
@@ -63,11 +63,11 @@ def prepare_labelled(
         "inputs": inputs,
         "settings": settings,
         "counts": {name: len(rows) for name, rows in splits.items()},
-        "notes": notes,
+        "notes": [*(f"left out: {other}" for other in others), *notes],
     }
     if task == "classify":
         labels = {name: count_kinds(rows) for name, rows in splits.items()}
-        fields |= {"labels": labels, "notes": notes + _label_notes(splits)}
+        fields |= {"labels": labels, "notes": [*fields["notes"], *_label_notes(splits)]}
     with atomic_dir(out) as folder:
         for name, rows in splits.items():
             write_jsonl(folder / f"{name}.jsonl", map(_plain, rows))
@@ -81,24 +81,44 @@ def is_multi(rows: Sequence[Any]) -> bool:
 
 
 def read_texts(path: Path) -> list[str]:
-    """Texts without labels: of rows of any layout that has a text, or the lines of a text file; each once."""
+    """Texts without labels: of rows of any layout that has a text, or the lines of a text file; each once.
+
+    Raises:
+        InputError, Problems: nothing there, or it cannot be read.
+    """
     if path.is_file() and path.suffix.lower() in ("", ".txt"):
-        texts = [line.strip() for line in path.read_text(encoding="utf-8-sig").splitlines()]
+        try:
+            texts = [line.strip() for line in path.read_text(encoding="utf-8-sig").splitlines()]
+        except UnicodeDecodeError as error:
+            raise InputError(f"{path}: not UTF-8 text (byte {error.start}); save it as UTF-8") from None
     else:
-        texts = [e.text or e.answer for e in gather(path).examples]
+        found = gather(path)
+        _refuse(path, [f"{fault.where}: {fault.why}" for fault in found.faults])
+        texts = [e.text or e.answer for e in found.examples]
     return list(dict.fromkeys(text for text in texts if text.strip()))
 
 
-def _read(raw: Path, given: dict[str, Path], task: str) -> Rows:
-    found = [example for example in _examples(raw, task) if not _is_given(example, given)]
+def _read(raw: Path, given: dict[str, Path], task: str) -> tuple[Rows, list[str]]:
+    """The rows of each split, and a sentence for each file that holds none."""
     by_split: Rows = {name: [] for name in SPLITS}
-    for split, examples in [(None, found), *((name, _examples(path, task)) for name, path in given.items())]:
-        for example in examples:
-            by_split[split or example.split].append(task_class(task).row(example.row, example.where))
-    empty = [row.where for rows in by_split.values() for row in rows if not row.text.strip()]
-    if empty:
-        raise Problems(f"{raw}: rows without a text; add it or delete them", empty)
-    return by_split
+    others: list[str] = []
+    for split, path in [("", raw), *given.items()]:
+        found = gather(path, task=task)
+        _refuse(path, [f"{fault.where}: {fault.why}" for fault in found.faults])
+        others += found.others
+        for example in found.examples:
+            if split or not _is_given(example, given):
+                by_split[split or example.split].append(task_class(task).row(example.row, example.where))
+    every = [row for rows in by_split.values() for row in rows]
+    _refuse(raw, [f"{row.where}: no text; add it or delete the row" for row in every if not row.text.strip()])
+    blank = [row.where for row in every if not (all(row.answer) if task == "classify" else row.answer.strip())]
+    mend = (
+        'label; name it, or write "labels": [] where none applies'
+        if task == "classify"
+        else "answer; write it or delete the row"
+    )
+    _refuse(raw, [f"{where}: an empty {mend}" for where in blank])
+    return by_split, others
 
 
 def _is_given(example: Example, given: dict[str, Path]) -> bool:
@@ -107,11 +127,9 @@ def _is_given(example: Example, given: dict[str, Path]) -> bool:
     return any(file == path.resolve() or path.resolve() in file.parents for path in given.values())
 
 
-def _examples(path: Path, task: str) -> list[Example]:
-    found = gather(path, task=task)
-    if found.faults:
-        raise Problems(f"{path}: cannot be read", [f"{fault.where}: {fault.why}" for fault in found.faults])
-    return found.examples
+def _refuse(path: Path, faults: Sequence[str]) -> None:
+    if faults:
+        raise Problems(f"{path}: cannot be read", faults)
 
 
 def _check_labels(splits: Rows, raw: Path) -> None:
@@ -121,6 +139,9 @@ def _check_labels(splits: Rows, raw: Path) -> None:
         raise InputError(
             f"{raw}: the training rows have {what}; there is nothing to tell apart, add rows of another label"
         )
+    cut = next((label for label in sorted(labels) if "," in label), None)
+    if cut and is_multi(splits["train"]):
+        raise InputError(f'{raw}: the label "{cut}" has a comma, which stands between a text\'s labels; rename it')
 
 
 def _label_notes(splits: Rows) -> list[str]:
@@ -128,6 +149,9 @@ def _label_notes(splits: Rows) -> list[str]:
     counts = {name: Counter(label for row in rows for label in row.answer) for name, rows in splits.items()}
     once = [label for label, count in counts["train"].items() if count == 1]
     notes = []
+    alike = Counter(label.casefold() for label in counts["train"])
+    if doubled := [label for label in counts["train"] if alike[label.casefold()] > 1]:
+        notes.append(f"WARNING: {_named(doubled)}: differ only in case, so these are labels apart; write them as one")
     if once:
         notes.append(f"{_named(once)}: one training row only; a label needs several, 8 or more are usual")
     for name in ("valid", "test"):

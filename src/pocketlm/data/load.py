@@ -173,4 +173,5 @@ def _documents(path: Path) -> Sequence[str]:
     corpus = path / "corpus.jsonl"
     if not corpus.is_file():
         return ()
-    return [json.loads(line)["text"] for line in corpus.read_text(encoding="utf-8").splitlines() if line.strip()]
+    with corpus.open(encoding="utf-8") as lines:
+        return [json.loads(line)["text"] for line in lines if line.strip()]

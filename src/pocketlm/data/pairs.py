@@ -7,7 +7,7 @@ among which answers are sought, and a manifest. Knows nothing of vectors.
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -20,7 +20,7 @@ from pocketlm.core.manifest import hash_inputs, read_manifest, write_manifest
 from pocketlm.core.progress import say
 from pocketlm.data.gather import gather
 from pocketlm.data.shapes import Example
-from pocketlm.data.sources import sources
+from pocketlm.data.sources import read_items, sources
 from pocketlm.data.split import SPLITS, deal, split_of_name
 from pocketlm.data.splitting import KIND
 from pocketlm.tasks.embed import EmbedRow, EmbedTask
@@ -131,7 +131,7 @@ def _same(row: dict[str, Any]) -> frozenset[str]:
 def _read(path: Path) -> tuple[list[Example], dict[str, str]]:
     """Rows, and texts with their titles."""
     if (path / CORPUS).is_file():
-        texts = {value["text"]: value.get("title") or "" for value in _values(path / CORPUS)}
+        texts = _documents(path / CORPUS)
         return (_examples(path, TASK) if any((path / "qrels").glob("*.tsv")) else []), texts
     found = gather(path)
     if found.task == "complete":
@@ -140,11 +140,33 @@ def _read(path: Path) -> tuple[list[Example], dict[str, str]]:
     return _examples(path, TASK), {}
 
 
+def _documents(corpus: Path) -> dict[str, str]:
+    """The texts of a retrieval folder with their titles."""
+    texts, faults = {}, []
+    for item in read_items(corpus):
+        if item.problem or not isinstance(item.value, dict) or not isinstance(item.value.get("text"), str):
+            faults.append(item.problem or f'{item.where}: a document needs "text"')
+        else:
+            texts[item.value["text"]] = str(item.value.get("title") or "")
+    if faults:
+        raise Problems(f"{corpus}: cannot be read", faults)
+    return texts
+
+
 def _examples(path: Path, task: str) -> list[Example]:
     found = gather(path, task=task)
-    if found.faults:
-        raise Problems(f"{path}: cannot be read", [f"{fault.where}: {fault.why}" for fault in found.faults])
+    for other in found.others:
+        say(f"left out: {other}")
+    faults = [f"{fault.where}: {fault.why}" for fault in found.faults]
+    faults += [f"{e.where}: a text is empty; add it or delete the row" for e in found.examples if _is_empty(e.row)]
+    if faults:
+        raise Problems(f"{path}: cannot be read", faults)
     return found.examples
+
+
+def _is_empty(row: Mapping[str, Any]) -> bool:
+    """Whether one of its texts is."""
+    return any(not row[key].strip() for key in ("anchor", "positive", "negative", "a", "b") if key in row)
 
 
 def _dealt(examples: Sequence[Example], split: str, config: DataConfig, seed: int) -> list[tuple[str, dict[str, Any]]]:
@@ -179,4 +201,5 @@ def _values(file: Path) -> list[dict[str, Any]]:
     """The rows of a file, none where there is no file."""
     if not file.is_file():
         return []
-    return [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines() if line.strip()]
+    with file.open(encoding="utf-8") as lines:
+        return [json.loads(line) for line in lines if line.strip()]

@@ -14,6 +14,7 @@ Knows nothing of files, except that BFCL keeps the right answers in a folder bes
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
@@ -340,7 +341,7 @@ def _extract(row: Row, file: Path) -> Iterator[Row]:
 
 def _triplet(row: Row, file: Path) -> Iterator[Row]:
     out = {"anchor": _text(row, "anchor", "query"), "positive": _text(row, "positive")}
-    if "negative" in row:
+    if row.get("negative") not in (None, ""):  # in a table, an empty cell
         out["negative"] = _text(row, "negative")
     yield out
 
@@ -351,7 +352,9 @@ def _scored_pair(row: Row, file: Path) -> Iterator[Row]:
     try:
         value = float(row[score]) if score else 1.0
     except (TypeError, ValueError):
-        raise BadRow(f'"{score}" must be a number, got {row[score or ""]!r:.40}') from None
+        value = math.nan
+    if not math.isfinite(value):
+        raise BadRow(f'"{score}" must be a number, got {row[score or ""]!r:.40}')
     yield {"a": _text(row, names[0]), "b": _text(row, names[1]), "score": value}
 
 

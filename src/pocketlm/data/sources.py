@@ -517,7 +517,13 @@ def _parallel(first: Path) -> Iterator[Item]:
 
 def _beir(folder: Path) -> Iterator[Item]:
     """Questions with a document that answers each, of a retrieval folder (corpus, queries, qrels)."""
-    queries = {str(item.value["_id"]): item.value["text"] for item in _lines(folder / "queries.jsonl")}
+    queries: dict[str, str] = {}
+    for item in _lines(folder / "queries.jsonl"):
+        if item.problem or not _is_document(item.value):
+            problem = item.problem or f'{item.where}: a question needs "_id" and "text"'
+            yield Item(item.file, item.line, problem=problem)
+        else:
+            queries[str(item.value["_id"])] = item.value["text"]
     places = dict(_places(folder / "corpus.jsonl"))
     with (folder / "corpus.jsonl").open("rb") as corpus:
         for file in sorted((folder / "qrels").glob("*.tsv")):
@@ -532,13 +538,28 @@ def _beir(folder: Path) -> Iterator[Item]:
 
 
 def _places(file: Path) -> Iterator[tuple[str, int]]:
-    """Each document's id and the byte its line starts at, so that a large corpus stays on the disk."""
+    """Each document's id and the byte its line starts at, so that a large corpus stays on the disk.
+
+    Raises:
+        InputError: a line that is no document.
+    """
     at = 0
     with file.open("rb") as lines:
-        for line in lines:
+        for number, line in enumerate(lines, 1):
             if line.strip():
-                yield sys.intern(str(json.loads(line)["_id"])), at
+                try:
+                    document = json.loads(line)
+                except ValueError as error:
+                    raise InputError(not_json(file, error, number)) from None
+                if not _is_document(document):
+                    raise InputError(f'{file}:{number}: a document needs "_id" and "text"; add them or delete the line')
+                yield sys.intern(str(document["_id"])), at
             at += len(line)
+
+
+def _is_document(value: Any) -> bool:
+    """Whether it is a question or a text of a retrieval folder."""
+    return isinstance(value, dict) and "_id" in value and isinstance(value.get("text"), str)
 
 
 def _hub(path: Path) -> Iterator[Item]:

@@ -73,7 +73,8 @@ class NearestFeatures:
 
         path = folder / EXAMPLES
         try:
-            rows = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+            with path.open(encoding="utf-8") as lines:  # other line ends, such as U+2028, may stand inside a text
+                rows = [json.loads(line) for line in lines]
             return cls([row["text"] for row in rows], [row["labels"] for row in rows], labels)
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise InputError(f"{path}: missing or damaged ({error}); train the classifier again") from None

@@ -134,8 +134,9 @@ def longest(folder: Path, tokenizer: Any, config: Any) -> int:
 
 
 def check_parts(folder: Path) -> None:
-    """Refuse a sentence-transformers folder that pools in another way or has further layers."""
+    """Refuse a sentence-transformers folder that pools in another way, has further layers, or puts words before every text."""
     modules, pooling = folder / "modules.json", folder / "1_Pooling" / "config.json"
+    prompts = folder / "config_sentence_transformers.json"
     if modules.is_file():
         for module in read_json(modules):
             if not str(module.get("type", "")).endswith(PARTS):
@@ -144,3 +145,8 @@ def check_parts(folder: Path) -> None:
         told = read_json(pooling)
         if not (told.get("pooling_mode_mean_tokens") or told.get("pooling_mode") == "mean"):
             raise InputError(f"{pooling}: only the mean of the tokens (pooling_mode_mean_tokens) is known")
+    if prompts.is_file() and (name := read_json(prompts).get("default_prompt_name")):
+        raise InputError(
+            f"{prompts}: the prompt {name} before every text is not known here; write it into your texts and set "
+            "default_prompt_name to null"
+        )

@@ -21,7 +21,7 @@ from pocketlm.tasks.template import Message, Template
 from pocketlm.train.classifier_run import ClassifierRun
 from pocketlm.train.run import Run
 
-ENCODER_TOLERANCE = 0.005  # of nDCG@10 or a rank correlation
+ENCODER_TOLERANCE = 0.005  # of a classifier's accuracy, of nDCG@10 or a rank correlation
 WEIGHED = 96  # training rows by which rounding is weighed
 
 
@@ -104,7 +104,10 @@ def subject_of_classifier(run: ClassifierRun, rows: Sequence[Any], reference: Ca
         )
     source = Source(run.model, run.folder.resolve().name, "encoder", lineage=run.manifest["lineage"])
     facts = {"task": "classify", "labels": run.manifest["labels"], "outside": run.manifest["outside"]}
-    return Subject(source, run.identity, run.folder, None, run.task, rows, reference, facts, head=run.folder)
+    return Subject(
+        source, run.identity, run.folder, task=run.task, rows=rows, reference=reference, facts=facts,
+        tolerance=ENCODER_TOLERANCE, head=run.folder,
+    )  # fmt: skip
 
 
 def subject_of_encoder(run: Run, task: Any, rows: Sequence[Any], reference: Callable[[], Report]) -> Subject:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import lru_cache
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +36,13 @@ class StaticEmbedder:
     def encode(self, inputs: Sequence[Any], **_: Any) -> Any:
         """The same, as semhash calls it."""
         return self.embed(inputs)
+
+
+def package_files() -> list[Path]:
+    """Vectors and tokenizer inside the package, which whoever ships this embedder ships; none where it is not installed."""
+    found = find_spec("wordllama")
+    home = Path(found.origin).parent if found and found.origin else None
+    return [*home.glob("weights/*.safetensors"), *home.glob("tokenizers/*.json")] if home else []
 
 
 @lru_cache(maxsize=1)

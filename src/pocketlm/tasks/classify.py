@@ -66,8 +66,9 @@ class ClassifyTask(TextTask):
 
     def score(self, row: TextRow, text: str, template: Template) -> Score:
         """See `Task`. White space and case around a label do not count."""
-        known = {label.casefold(): label for label in [*self.labels, *self.parents]}
-        whole = known.get(text.strip().casefold())  # a label may hold a comma
+        every = [*self.labels, *self.parents]
+        known = {label.casefold(): label for label in every} | {label: label for label in every}
+        whole = known.get(text.strip()) or known.get(text.strip().casefold())  # a label may hold a comma
         got = [whole] if whole else [_label(part.strip(), known) for part in text.split(",") if part.strip()]
         right = Counter(got) == Counter(row.answer)
         # what is no label counts against recall only through the label that is missing, not as a class of its own
@@ -96,4 +97,4 @@ def _on_paths(wanted: Sequence[str], got: Sequence[str]) -> tuple[float, ...]:
 def _label(said: str, known: Mapping[str, str]) -> str:
     """The label meant, marks around it aside; what was said where it is none."""
     bare = said.strip(".\"'")
-    return known.get(said.casefold()) or known.get(bare.casefold()) or bare
+    return next((known[one] for one in (said, said.casefold(), bare, bare.casefold()) if one in known), bare)

@@ -23,7 +23,7 @@ from pocketlm.evaluate.calibrate import KEPT as CALIBRATION
 from pocketlm.evaluate.store import identity_of
 from pocketlm.models.head import SETTINGS, Array, Head, log_loss, targets_of
 from pocketlm.models.load import lineage
-from pocketlm.tasks.labels import outside_of
+from pocketlm.tasks.labels import OUTSIDE, outside_of
 from pocketlm.train.checkpoint import Checkpoints
 from pocketlm.train.classifier_run import LADDER, ClassifierRun
 from pocketlm.train.classify_methods import METHODS, Made, Material, Training
@@ -59,7 +59,7 @@ def train_classifier(
         unlabelled: texts on which a teacher teaches too.
 
     Raises:
-        InputError: no rows, or nothing to resume where that is asked. EnvironmentLacks: a package is missing.
+        InputError: no rows, settings that do not fit them, or nothing to resume where that is asked. EnvironmentLacks: a package is missing.
     """
     folder = Path(folder)
     check_method_of_task(config)
@@ -73,6 +73,7 @@ def train_classifier(
     if must_resume and not checkpoints.files:
         raise InputError(f"{folder}: no interrupted training with these data and settings; start one without --resume")
     material = make_material(config, train, valid, labels)
+    check_answer(config, material)
     began = time.perf_counter()
     folder.mkdir(parents=True, exist_ok=True)
     checkpoints.forget_others()
@@ -113,6 +114,23 @@ def make_material(config: Config, train: Sequence[Any], valid: Sequence[Any], la
         blank, [row.text for row in train], targets, row_weights(targets, blank, config.classify.balance),
         [row.text for row in valid], targets_of(answers, known), answers,
     )  # fmt: skip
+
+
+def check_answer(config: Config, material: Material) -> None:
+    """Settings of the answer that the rows give nothing to do.
+
+    Raises:
+        InputError: there is one.
+    """
+    settings, head = config.classify, material.blank
+    if head.multi and (given := [key for key in ("certain", "outside_recall") if getattr(settings, key)]):
+        raise InputError(
+            f"classify.{given[0]}: is for rows of one label each, and here a text has several or none; take it out"
+        )
+    if settings.outside_recall and not any(head.outside in answer for answer in material.answers):
+        raise InputError(
+            f"classify.outside_recall: no validation row is labelled {', '.join(OUTSIDE)}; label some so, or take it out"
+        )
 
 
 def row_weights(targets: Array, head: Head, balance: bool) -> Array:

@@ -19,7 +19,9 @@ from pocketlm.core.manifest import write_manifest
 from pocketlm.core.progress import say
 from pocketlm.data.pairs import PairData, prepare_pairs
 from pocketlm.evaluate.store import identity_of
+from pocketlm.models.head import SETTINGS
 from pocketlm.models.load import lineage
+from pocketlm.train.classifier_run import LADDER
 from pocketlm.train.embed_jobs import adapt, contrastive, load_encoder
 from pocketlm.train.job import Job
 from pocketlm.train.run import ASIDE, Run, trained_before
@@ -178,7 +180,8 @@ def _write(folder: Path, config: Config, job: Job | None, history: History) -> N
     from pocketlm.train.encoder import Encoder
 
     (folder / "manifest.json").unlink(missing_ok=True)  # of an older training: it would vouch for the new weights
-    (folder / LIVE).unlink(missing_ok=True)
+    for stale in (LIVE, SETTINGS, LADDER):  # the last two: of a classifier that was trained here before
+        (folder / stale).unlink(missing_ok=True)
     write_jsonl(folder / "metrics.jsonl", history.steps)
     (job or Encoder.load(config.base)).save(folder / "model")
     write_json(folder / "config.json", config.model_dump())

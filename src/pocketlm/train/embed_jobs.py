@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import random
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from pocketlm.core.config import Config, EmbedConfig
@@ -20,7 +20,14 @@ if TYPE_CHECKING:
     from torch import nn
 
     from pocketlm.train.encoder import Encoder
+    from pocketlm.train.pairing import Pair
 
+READ = {  # objective -> what it reads of the settings that not all do
+    "ranking": {"temperature", "symmetric", "negatives", "margin"},
+    "triplet": {"negatives", "margin"},
+    "cosent": {"temperature"},
+    "cosine": set[str](),
+}
 NEAREST_KEPT = 8  # hard negatives found for each that is used, so that epochs differ
 
 
@@ -50,7 +57,7 @@ def make_objective(settings: EmbedConfig, encoder: Encoder, *, scored: bool) -> 
     """What `embed.objective` asks for.
 
     Raises:
-        InputError: it is not for rows of this kind.
+        InputError: it is not for rows of this kind, or does not read a setting that is given.
     """
     from pocketlm.train.contrastive import CoSent, Cosine, InBatch, Triplets
 
@@ -58,6 +65,12 @@ def make_objective(settings: EmbedConfig, encoder: Encoder, *, scored: bool) -> 
     if (name in ("cosent", "cosine")) != scored:
         kind = "pairs with scores" if scored else "pairs without scores"
         raise InputError(f"embed.objective: {name} is not for {kind}, which the rows are; set it to auto")
+    plain = EmbedConfig()
+    given = [key for key in sorted(READ["ranking"]) if getattr(settings, key) != getattr(plain, key)]
+    if unread := [key for key in given if key not in READ[name]]:
+        raise InputError(f"embed.{unread[0]}: the objective {name} does not read it; take it out")
+    if "margin" in given and name == "ranking" and not settings.negatives:
+        raise InputError("embed.margin: says which texts are hard negatives; set embed.negatives=1 or take it out")
     if wrong := [dim for dim in settings.dims if not 0 < dim < encoder.width]:
         raise InputError(f"embed.dims: {wrong[0]} is no width below the base's {encoder.width}")
     match name:
@@ -70,10 +83,12 @@ def make_objective(settings: EmbedConfig, encoder: Encoder, *, scored: bool) -> 
     return Cosine(encoder, dims=settings.dims)
 
 
-def contrastive(config: Config, data: PairData, floats: str) -> Job:
-    """Training on rows: pairs, triplets or scored pairs."""
-    from pocketlm.train.pairing import pair_plan, pairs_of, scored_plan
+def rows_to_learn(config: Config, data: PairData) -> tuple[list[EmbedRow], list[EmbedRow], bool]:
+    """Training rows, validation rows, and whether they have scores.
 
+    Raises:
+        InputError: there are none, or of both kinds.
+    """
     train, valid = data.rows("train"), data.rows("valid")
     if not train:
         raise InputError(
@@ -82,6 +97,14 @@ def contrastive(config: Config, data: PairData, floats: str) -> Job:
     scored = train[0].score is not None
     if any((row.score is not None) != scored for row in [*train, *valid]):
         raise InputError(f"{config.data.raw}: holds scored pairs and pairs without a score; train on one kind")
+    return train, valid, scored
+
+
+def contrastive(config: Config, data: PairData, floats: str) -> Job:
+    """Training on rows: pairs, triplets or scored pairs."""
+    from pocketlm.train.pairing import pair_plan, pairs_of, scored_plan
+
+    train, valid, scored = rows_to_learn(config, data)
     encoder = load_encoder(config, floats)
     objective = make_objective(config.embed, encoder, scored=scored)
     size, passes = config.embed.batch, math.ceil(config.train.epochs)
@@ -145,6 +168,48 @@ def with_hard(pairs: Sequence[Any], texts: Sequence[str], encoder: Encoder, sett
     ]
 
 
+@dataclass(frozen=True)
+class PseudoPairs:
+    """Queries made of bare texts, with what they must find.
+
+    Attributes:
+        epochs: those of each epoch, drawn anew; valid: those of the texts held out.
+        pool: texts among which these are sought; the held-out ones stand there without what was made a query of them.
+    """
+
+    epochs: list[list[Pair]]
+    valid: list[Pair]
+    pool: list[str]
+
+
+def pseudo_pairs(config: Config, data: PairData) -> PseudoPairs:
+    """Queries of the project's texts.
+
+    Raises:
+        InputError: too few texts, or triplets are asked for.
+    """
+    from pocketlm.train.pairing import Pair, PseudoQueries
+
+    texts = data.texts
+    if len(texts) < 2 * config.embed.batch:
+        raise InputError(
+            f"{config.data.raw}: {len(texts)} texts are too few to learn from, at least {2 * config.embed.batch} are needed"
+        )
+    if config.embed.objective == "triplet":
+        raise InputError("embed.objective: triplet is for rows with negatives; adapt makes pairs, so set it to auto")
+    split = deal(dict.fromkeys(texts, ""), max(0.1, config.data.valid_share), 0.0, config.seed)
+    train, held = ([i for i, text in enumerate(texts) if split[text] == part] for part in ("train", "valid"))
+    queries = PseudoQueries(texts, data.titles)
+
+    def made(places: Sequence[int], epoch: int) -> list[Pair]:
+        rng = random.Random(f"{config.seed} {epoch}")
+        found = [(i, queries.make(i, rng)) for i in places]
+        return [Pair(query, text, (), frozenset({text, texts[i]})) for i, (query, text) in found]
+
+    epochs = [made(train, epoch) for epoch in range(math.ceil(config.train.epochs))]
+    return PseudoPairs(epochs, made(held, -1), [texts[i] for i in train][:POOL])
+
+
 def adapt(config: Config, data: PairData, floats: str) -> Job:
     """Training on bare texts: queries made from them must find them.
 
@@ -153,34 +218,17 @@ def adapt(config: Config, data: PairData, floats: str) -> Job:
     """
     import torch
 
-    from pocketlm.train.pairing import Pair, PseudoQueries, pair_plan
+    from pocketlm.train.pairing import pair_plan
 
-    texts, titles = data.texts, data.titles
-    if len(texts) < 2 * config.embed.batch:
-        raise InputError(
-            f"{config.data.raw}: {len(texts)} texts are too few to learn from, at least {2 * config.embed.batch} are needed"
-        )
-    if config.embed.objective == "triplet":
-        raise InputError("embed.objective: triplet is for rows with negatives; adapt makes pairs, so set it to auto")
+    drawn = pseudo_pairs(config, data)
+    epochs, valid = drawn.epochs, drawn.valid
     encoder = load_encoder(config, floats)
-    split = deal(dict.fromkeys(texts, ""), max(0.1, config.data.valid_share), 0.0, config.seed)
-    train = [i for i, text in enumerate(texts) if split[text] == "train"]
-    held = [i for i, text in enumerate(texts) if split[text] == "valid"]
-    queries = PseudoQueries(texts, titles)
-
-    def made(places: Sequence[int], epoch: int) -> list[Any]:
-        rng = random.Random(f"{config.seed} {epoch}")
-        found = [(i, queries.make(i, rng)) for i in places]
-        return [Pair(query, text, (), frozenset({text, texts[i]})) for i, (query, text) in found]
-
-    epochs = [made(train, epoch) for epoch in range(math.ceil(config.train.epochs))]
     used = config.embed.negatives or None
     if used:
+        texts = data.texts
         epochs = [with_hard(pairs, [*texts, *(p.positive for p in pairs)], encoder, config.embed) for pairs in epochs]
     objective = make_objective(config.embed, encoder, scored=False)
-    valid = made(held, -1)
     rows = [EmbedRow(pair.anchor, (pair.positive,)) for pair in valid][:JUDGED]
-    pool = [texts[i] for i in train][:POOL]  # the held-out texts stand there without what was made a query of them
     plan = pair_plan(epochs, config.embed.batch, encoder.tokens, config.seed, used)
     measure = measured(objective, pair_plan([valid], config.embed.batch, encoder.tokens, 0))
     start = [weight.detach().clone() for weight in encoder.parameters()]
@@ -190,6 +238,6 @@ def adapt(config: Config, data: PairData, floats: str) -> Job:
         for weight, before in zip(encoder.parameters(), start, strict=True):
             weight.lerp_(before, 0.5)
 
-    judge = (EmbedTask(pool), rows)
+    judge = (EmbedTask(drawn.pool), rows)
     steps = steps_of(plan, config)
     return Job(objective, steps, measure, embedding(encoder), judge, encoder.save, keeps_base=True, finish=halfway)

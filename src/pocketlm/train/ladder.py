@@ -6,6 +6,7 @@ rows: the cheapest that is not shown worse than the best, and at most 5 points u
 
 from __future__ import annotations
 
+import os
 import shutil
 import time
 from collections.abc import Sequence
@@ -25,6 +26,8 @@ from pocketlm.evaluate.latency import percentile
 from pocketlm.evaluate.report import FEW_ROWS, Report
 from pocketlm.evaluate.store import scored
 from pocketlm.evaluate.suites import spread
+from pocketlm.models.head import SETTINGS
+from pocketlm.models.static import package_files
 from pocketlm.train.classifier_run import LADDER, ClassifierRun
 from pocketlm.train.classify import train_classifier
 
@@ -39,6 +42,7 @@ MADE = (
     "calibration.json",
     "model",
 )  # what a training leaves in its folder
+TAKEN = "taken"  # a rung's files on their way into the run
 
 
 @dataclass(frozen=True)
@@ -211,26 +215,38 @@ def _latency(run: ClassifierRun, rows: Sequence[Any]) -> tuple[float, float]:
 
 
 def size_mb(folder: Path) -> float:
-    """10^6 bytes of what a classifier is opened from; the static vectors' own package is not counted."""
+    """10^6 bytes of what a classifier is opened from; of the static vectors' package, vectors and tokenizer."""
     files = [*folder.glob("head.*"), *folder.glob("words.*"), *folder.glob("examples.*"), *folder.glob("model/**/*")]
+    if read_json(folder / SETTINGS)["features"].get("uri") == "static":
+        files += package_files()
     return sum(file.stat().st_size for file in files if file.is_file()) / 1e6
 
 
 def _take(folder: Path, rung: Path, config: Config, found: Ladder) -> None:
-    """Let a rung's files be the run's."""
+    """Let a rung's files be the run's.
+
+    Killed while it copies, the run is the older one still; killed while the copies move in, it is unfinished and says so.
+    The rungs stay, so the same command goes on either way.
+    """
     made = read_manifest(rung)
     key = sha256_value([made["key"], "ladder", found.to_json()])
-    write_json(folder / LADDER, found.to_json())
     if (folder / "manifest.json").is_file() and read_manifest(folder).get("key") == key:
         return
-    (folder / "manifest.json").unlink(missing_ok=True)
-    for old in [file for kind in MADE for file in folder.glob(kind)]:
+    with atomic_dir(folder / TAKEN) as aside:
+        for part in _made(rung):
+            (shutil.copytree if part.is_dir() else shutil.copyfile)(part, aside / part.name)
+        write_json(aside / "config.json", config.model_dump())
+        write_json(aside / LADDER, found.to_json())
+    for vouching in ("manifest.json", SETTINGS):  # from here on what lies there is no whole run, and no classifier
+        (folder / vouching).unlink(missing_ok=True)
+    for old in _made(folder):
         shutil.rmtree(old) if old.is_dir() else old.unlink()
-    for part in [file for kind in MADE for file in rung.glob(kind)]:
-        if part.is_dir():
-            with atomic_dir(folder / part.name) as aside:
-                shutil.copytree(part, aside, dirs_exist_ok=True)
-        else:
-            shutil.copyfile(part, folder / part.name)
-    write_json(folder / "config.json", config.model_dump())
+    for part in sorted((folder / TAKEN).iterdir(), key=lambda part: part.name == SETTINGS):
+        os.replace(part, folder / part.name)
+    (folder / TAKEN).rmdir()
     write_manifest(folder, made | {"key": key, "ladder": found.to_json()})
+
+
+def _made(folder: Path) -> list[Path]:
+    """What a training left in a folder."""
+    return [file for kind in MADE for file in folder.glob(kind)]
