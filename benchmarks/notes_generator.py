@@ -2,8 +2,8 @@
 notes_writer, and without any generator, on notes that neither was made from.
 
 Answers: XQuAD's English passages as notes, every tenth question or so asked. `written`: a sentence passed the check (otherwise the
-quotations are shown); `useful`: it did and holds the right answer; `holds`: what is shown, written or quoted, holds it; `words` that
-are to be read. Summaries: dialogues of DialogSum and articles of XSum against their references (ROUGE-1 F1; without a generator
+quotations are shown); `useful`: it did and holds the right answer; `holds`: what is shown, written or cited, holds it; `words` of the
+answer. Summaries: dialogues of DialogSum and articles of XSum against their references (ROUGE-1 F1; without a generator
 they are the text's own most central sentences).
 
 python benchmarks/notes_generator.py --json results/notes_generator.json --engine RUN [--data FOLDER] [--quick]
@@ -62,8 +62,9 @@ def answers(data: Path, engine: str, count: int) -> dict[str, float]:
                 began = time.perf_counter()
                 answer = ask(book, one.text)
                 seconds.append(time.perf_counter() - began)
-                right = not answer.refused and _holds(answer.text, one)
-                written, useful, holds = written + answer.checked, useful + (answer.checked and right), holds + right
+                cited = " ".join(citation.text for citation in answer.citations)
+                written, useful = written + answer.checked, useful + (answer.checked and _holds(answer.text, one))
+                holds += _holds(f"{answer.text} {cited}", one)
                 shown += [] if answer.refused else [len(answer.text.split())]
                 tick(1)
     shares = {"written": written, "useful": useful, "holds": holds}

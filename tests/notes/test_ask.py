@@ -11,7 +11,7 @@ import pytest
 from notes_tools import FakeEmbedder, add_note, make_notebook
 
 from pocketlm.core.errors import EnvironmentLacks, InputError
-from pocketlm.notes.ask import Answer, ask, is_current, stream_answer, supported_sentences
+from pocketlm.notes.ask import Answer, answers, ask, is_current, stream_answer, supported_sentences
 from pocketlm.notes.note import Draft
 from pocketlm.notes.notebook import Notebook
 
@@ -45,6 +45,22 @@ def open_book(folder: Path, says: str | None = None) -> Notebook:
     book.close()
     generator: Any = Scripted(says)
     return Notebook(folder / "notes.db", encoder=FakeEmbedder(), generator=generator)
+
+
+@pytest.mark.parametrize(
+    ("question", "sentence", "does"),
+    [
+        ("What did it cost?", "It cost 12 shillings.", True),
+        ("How much did the pit cost?", "The pit was in the garden.", False),
+        ("In what year was a drought worse than in 2005?", "A drought in the north was worse than in 2005.", False),
+        ("In what year was a drought worse than in 2005?", "The drought of 2010 was worse than in 2005.", True),
+        ("When does the train leave?", "The train leaves at 7:30 pm.", True),
+        ("When does the train leave?", "The train to Porto leaves.", False),
+        ("Who dug a pit?", "A pit dug.", False),
+    ],
+)
+def test_what_is_written_must_answer(question: str, sentence: str, does: bool) -> None:
+    assert answers(question, sentence) == does
 
 
 def test_without_a_generator_the_answer_is_the_quotation(tmp_path: Path) -> None:

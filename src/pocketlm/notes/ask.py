@@ -16,13 +16,13 @@ from pocketlm.core.progress import say
 from pocketlm.engines.base import Engine
 from pocketlm.notes.claims import unsupported
 from pocketlm.notes.evidence import Evidence, gather
-from pocketlm.notes.figures import figures
+from pocketlm.notes.figures import figures, says
 from pocketlm.notes.note import Note, Span
 from pocketlm.notes.notebook import NO_GENERATOR, Notebook
 from pocketlm.notes.passages import sentences
 from pocketlm.notes.prompts import ANSWER_TOKENS, NOT_HERE, answering, write
 from pocketlm.notes.query import Filters
-from pocketlm.notes.reading import WEIGHTS
+from pocketlm.notes.reading import WEIGHTS, kind_of
 from pocketlm.notes.search import Hit
 from pocketlm.notes.store import Store
 from pocketlm.notes.terms import content
@@ -31,6 +31,7 @@ QUOTES = 3  # at most
 WORTH = 4.0  # a further place's score may be so much lower than the best one's to be quoted
 NEAREST = 3  # hits that are shown with a refusal
 SENTENCES = 2  # of an answer
+FIGURES = {"number": ("number", "time"), "date": ("date", "time", "number")}  # what answers a question of a kind
 MARKER = re.compile(r"\s*\[\d+(?:\s*[,-]\s*\d+)*\]")
 ENDED = re.compile(r"[.!?…][\"'”’)\]]*\s*\Z")
 
@@ -182,6 +183,17 @@ def supported_sentences(text: str, sources: Sequence[str]) -> tuple[list[tuple[s
     return kept, wrong
 
 
+def answers(question: str, sentence: str) -> bool:
+    """Whether a sentence says something that the question does not; of a question for a number or a time, such a one."""
+    if not set(content(sentence)) - set(content(question)):
+        return False
+    if not (kinds := FIGURES.get(kind_of(question), ())):
+        return True
+    asked = figures(question)
+    told = [figure for figure in figures(sentence) if figure.kind in kinds]
+    return any(not any(says(figure, held) for held in asked) for figure in told)
+
+
 def _citations(store: Store, found: Evidence, threshold: float) -> list[Citation]:
     """The places worth quoting, the best first; none where the notes do not hold the answer."""
     if found.confidence < threshold:
@@ -198,7 +210,7 @@ def _checked(store: Store, question: str, written: str, citations: list[Citation
     text = MARKER.sub("", written).strip()
     told = "" if text.startswith(NOT_HERE[:-1]) else text
     kept, wrong = supported_sentences(told, [citation.text for citation in living])
-    kept = [(sentence, at) for sentence, at in kept if set(content(sentence)) - set(content(question))][:SENTENCES]
+    kept = [(sentence, at) for sentence, at in kept if answers(question, sentence)][:SENTENCES]
     if not kept:
         quoted = "\n".join(f"{_dated(citation)} [{number}]" for number, citation in enumerate(living, 1))
         return Answer(question, quoted, tuple(living), confidence=confidence, unsupported=tuple(wrong))

@@ -94,7 +94,7 @@ class Question:
         names = {stem(fold(w)) for w in asked if (w[0].isupper() and w is not first) or w[0].isdigit()}
         self.names = np.array([word in names for word in self.stems], dtype=bool)
         self.pairs = set(_pairs(text))
-        self.kind = next((kind for kind, pattern in KINDS if pattern.search(text.lower())), "")
+        self.kind = kind_of(text)
         self.vector = vector
 
     def share(self, held: set[str]) -> float:
@@ -225,6 +225,11 @@ def _pairs(text: str) -> Iterator[tuple[str, str]]:
     for (one, plain), (other, other_plain) in pairwise(found):
         if not (plain and other_plain):
             yield stem(one), stem(other)
+
+
+def kind_of(question: str) -> str:
+    """What a question asks for: "number", "date", "name", or "" where that is open."""
+    return next((kind for kind, pattern in KINDS if pattern.search(question.lower())), "")
 
 
 def _lacks(question: Question, text: str, is_dated: bool) -> bool:

@@ -6,6 +6,98 @@ HELD_OUT blocks, the last of each, are for validation and test alone.
 """
 
 FACTS = """
+S Built in {year} as a {room} and rebuilt in {year2} after a fire, the {place} has belonged to {org} since {year3}, which paid {money} for it.
+S The {place} was built in {year}, burned down and was rebuilt in {year2}; {org} bought it for {money} in {year3}.
+Q When was the {place} built? = The {place} was built in {year}.
+Q In what year was the {place} rebuilt? = The {place} was rebuilt in {year2}.
+Q How much did {org} pay for the {place}? = {org} paid {money} for the {place}.
+Q Since when has the {place} belonged to {org}? = The {place} has belonged to {org} since {year3}.
+Q Who owns the {place}? = The {place} belongs to {org}.
+
+S While {p} led the team with {n} points, {q} added {m} and was named the best player, an honour that had gone to {p2} the year before.
+S {q}, who was named the best player with {m} points, and {p} with {n} decided the game; the year before the honour had gone to {p2}.
+Q How many points did {p} have? = {p} had {n} points.
+Q How many points did {q} add? = {q} had {m} points.
+Q Who was named the best player? = {q} was named the best player.
+Q To whom did the honour go the year before? = The honour went to {p2} the year before.
+
+S In {city} the {term} is called {term2}, while in {country} people know it as {term3} and eat it with {plant}.
+S People in {country} call the {term} {term3} and eat it with {plant}; in {city} its name is {term2}.
+Q What is the {term} called in {city}? = In {city} the {term} is called {term2}.
+Q What do people in {country} call the {term}? = People in {country} call the {term} {term3}.
+Q With what is the {term} eaten in {country}? = In {country} the {term} is eaten with {plant}.
+
+S {p}'s first marriage to {q} lasted {few} years; in {year} he married {p2}, with whom he had {n} letters published.
+S After {few} years with {q}, {p} married {p2} in {year}; together they published {n} letters.
+Q Whom did {p} marry in {year}? = {p} married {p2} in {year}.
+Q Who was {p}'s first spouse? = {p}'s first spouse was {q}.
+Q How long did the marriage to {q} last? = The marriage lasted {few} years.
+
+S The {material} is heated to {heat} degrees, cooled for {n} minutes and then pressed into {thing}s, which weigh less than those made of {material2}.
+S Heated to {heat} degrees and cooled for {n} minutes, the {material} is pressed into {thing}s that weigh less than those of {material2}.
+Q To what temperature is the {material} heated? = The {material} is heated to {heat} degrees.
+Q How long is the {material} cooled? = The {material} is cooled for {n} minutes.
+Q What is the {material} pressed into? = The {material} is pressed into {thing}s.
+Q What weighs more than these {thing}s? = Those made of {material2} weigh more.
+
+S Of the {big} people who came, {pct} percent were from {country}, and most of the others had travelled from {city} by boat.
+S {pct} percent of the {big} who came were from {country}; the others had mostly travelled from {city} by boat.
+Q What percentage was from {country}? = {pct} percent were from {country}.
+Q Where had most of the others travelled from? = Most of the others had travelled from {city}.
+Q How many people came? = {big} people came.
+
+S Because the {river} froze, the ships could not leave {city} until {month}, and the {plant} on board was lost, which {p} blamed on the {office}.
+S The ships stayed in {city} until {month} because the {river} was frozen; {p} blamed the {office} for the loss of the {plant}.
+Q Why could the ships not leave {city}? = The ships could not leave {city} because the {river} was frozen.
+Q Until when did the ships stay in {city}? = The ships stayed in {city} until {month}.
+Q Whom did {p} blame? = {p} blamed the {office}.
+
+S There are three kinds of {term}: those of {material}, the oldest; those of {material2}, used at sea; and those of {material3}, which only {org} makes.
+S A {term} may be of {material}, the oldest kind, of {material2}, which is used at sea, or of {material3}, which only {org} makes.
+Q What is the oldest kind of {term} made of? = The oldest kind of {term} is made of {material}.
+Q Which kind of {term} is used at sea? = The {term} of {material2} is used at sea.
+Q Who makes the {term} of {material3}? = Only {org} makes the {term} of {material3}.
+
+S {p} sold the {thing} to {q} for {money} and bought it back {few} years later for twice as much, as {p2} tells in "{title}".
+S As "{title}" by {p2} tells, {q} bought the {thing} from {p} for {money} and sold it back {few} years later.
+Q Who bought the {thing} from {p}? = {q} bought the {thing} from {p}.
+Q For how much was the {thing} sold? = The {thing} was sold for {money}.
+Q In which book is it told? = It is told in "{title}".
+
+S {country} joined the union in {year}, {country2} in {year2}; both kept their own {material} mines, but gave up the tax on {plant}.
+S Both {country}, which joined the union in {year}, and {country2}, which joined in {year2}, gave up the tax on {plant} and kept their {material} mines.
+Q When did {country} join the union? = {country} joined the union in {year}.
+Q When did {country2} join the union? = {country2} joined the union in {year2}.
+Q What tax did both give up? = Both gave up the tax on {plant}.
+Q What did both keep? = Both kept their {material} mines.
+
+S The show moved from {day} to {day2} in {year}, lost {pct} percent of those who watched, and was given up by {org} a year later.
+S {org} gave up the show a year after it had moved it from {day} to {day2} in {year} and lost {pct} percent of those who watched.
+Q On which day was the show before? = The show was on {day} before.
+Q To which day was the show moved? = The show was moved to {day2}.
+Q How many of those who watched were lost? = {pct} percent of those who watched were lost.
+Q Who gave up the show? = {org} gave up the show.
+
+S {term} is spread by {animal}s, not by water as {p} had believed; {q} showed this in {city} in {year}.
+S In {year}, {q} showed in {city} that {animal}s spread {term}; {p} had believed it was water.
+Q What spreads {term}? = {term} is spread by {animal}s.
+Q Who showed how {term} is spread? = {q} showed how {term} is spread.
+Q What had {p} believed? = {p} had believed it was water.
+Q Where was it shown? = It was shown in {city}.
+
+S Called {p} at {time}; he will bring the {thing} on {day} and the {doc} a day later, and needs {money} for both.
+S {p} needs {money}: the {thing} comes on {day}, the {doc} a day later. We spoke at {time}.
+Q When will {p} bring the {thing}? = {p} will bring the {thing} on {day}.
+Q How much does {p} need? = {p} needs {money}.
+Q When did I speak with {p}? = You spoke with {p} at {time}.
+Q What comes a day later? = The {doc} comes a day later.
+
+S Slept badly. {p} thinks it is the coffee, {q} says it is the {thing} in the {room}, which hums all night.
+S {q} says that I sleep badly because the {thing} in the {room} hums all night; {p} thinks it is the coffee.
+Q What does {q} think is the reason? = {q} says it is the {thing} in the {room}.
+Q Who thinks it is the coffee? = {p} thinks it is the coffee.
+Q Where does the {thing} hum? = The {thing} hums in the {room}.
+
 S {p} moved to {city} in {month}. The flat is small, but the rent is low.
 S In {month} {p} packed everything into a borrowed van and moved to {city}.
 S Long call with {q}: it turns out {p} moved to {city} in {month}, and nobody told us.
