@@ -186,7 +186,11 @@ def fewshot(data: Path, quick: bool) -> dict[str, float]:
 
 FEWSHOT: dict[tuple[str, str], tuple[str, ...]] = {
     ("sst2", "setfit"): ("classify.steps=40",),  # two labels take fewer steps
-    ("sst2", "distill"): ("classify.teacher=starter:smollm2-135m", "train.epochs=1"),
+    ("sst2", "distill"): (
+        "classify.teacher=starter:smollm2-135m",
+        r'classify.teacher_prompt="Review: {text}\nSentiment:"',
+        "train.epochs=2",
+    ),
 }
 
 

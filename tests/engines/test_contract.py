@@ -123,7 +123,9 @@ def test_odds_of_a_batch_are_those_of_each_alone(engine: Any) -> None:
     assert engine.tokenize(SHARED) == pairs[0][0][: len(engine.tokenize(SHARED))]
     assert len(engine.tokenize(SHARED)) > WORTH_SHARING  # so that they are computed once
     for pair, odds in zip(pairs, together, strict=True):
-        assert [o.logprob for o in odds] == pytest.approx([o.logprob for o in engine.odds([pair])[0]], abs=1e-4)
+        assert [o.logprob for o in odds] == pytest.approx(
+            [o.logprob for o in engine.odds([pair])[0]], abs=1e-3
+        )  # llama.cpp keeps keys in 16 bits
 
 
 def test_odds_need_something_in_front(engine: Any) -> None:

@@ -163,6 +163,11 @@ class ClassifyConfig(_Section):
         None,
         description="whom distill learns from: another classifier's run, or a language model, such as starter:smollm2-135m",
     )
+    teacher_prompt: str | None = Field(
+        None,
+        description="what a language model that teaches goes on from with a label, with {text} in it, such as "
+        '"Review: {text}\\nSentiment:"; by default it is asked to sort the text',
+    )
     student: Literal["full", "lora", "tfidf", "static", "embedding"] = Field(
         "full", description="what distill makes, by the method's name"
     )
@@ -266,6 +271,8 @@ def check_method_of_task(config: Config) -> None:
     method, task = config.train.method, config.task
     if method not in (fit := METHODS[task]):
         raise InputError(f"train.method: {method} is not for the task {task}; there are {', '.join(fit)}")
+    if (prompt := config.classify.teacher_prompt) and "{text}" not in prompt:
+        raise InputError(f"classify.teacher_prompt: {prompt!r} has no {{text}}; write it where the text goes")
     if method == "distill" and not config.classify.teacher:
         raise InputError("train.method: distill needs classify.teacher, such as runs/NAME of a larger classifier")
     check_read(config)

@@ -111,7 +111,9 @@ def _read_by(config: Config, method: str) -> set[str]:
         return (rungs - {"train.lr"}) | EVERYWHERE | {"classify.rungs", "classify.enough"}
     if method == "distill":
         taught = methods[config.classify.student]
-        return taught | EVERYWHERE | {"classify.teacher", "classify.student", "data.unlabelled"}
+        return (
+            taught | EVERYWHERE | {"classify.teacher", "classify.teacher_prompt", "classify.student", "data.unlabelled"}
+        )
     return methods[method] | EVERYWHERE
 
 

@@ -158,9 +158,11 @@ def _odds(model: Any, pairs: Sequence[tuple[Ids, Ids]], top: int, front: Front |
     """The odds of one batch, whose rows all begin with the prefix in `front`."""
     shared = front[0][0].shape[1] if front else 0
     rows = [[*prompt, *completion] for prompt, completion in pairs]
-    hidden = _states(model, [row[shared:] for row in rows], front)
-    for row, states, (prompt, _) in zip(rows, hidden, pairs, strict=True):
-        found: list[Odds] = []
+    # the last token is foretold, not read: answers that differ in it alone are read once
+    read = list(dict.fromkeys(tuple(row[shared:-1]) for row in rows))
+    hidden = dict(zip(read, _states(model, list(map(list, read)), front), strict=True))
+    for row, (prompt, _) in zip(rows, pairs, strict=True):
+        states, found = hidden[tuple(row[shared:-1])], list[Odds]()
         for start in range(len(prompt), len(row), LOGIT_ROWS):  # logits of all places at once would be gigabytes
             end = min(start + LOGIT_ROWS, len(row))
             scores = _logits(model, states[start - shared - 1 : end - shared - 1]).log_softmax(-1)
