@@ -55,10 +55,10 @@ def test_help_is_quick_and_imports_no_torch() -> None:
         (["nonsense"], 1, "No such command"),
         (["train", "missing"], 1, "no such file; make a project with"),
         (["eval", "missing.gguf"], 1, "say which rows to score"),
-        (["run", "runs/none", "hello"], 1, "tools.json"),
+        (["run", "runs/none", "hello"], 1, "no such run, model folder or exported file"),
         (["export", "runs/none"], 1, "not a finished run"),
         (["compare", "a.json", "b.json"], 1, "a.json: no such file"),
-        (["init", "x", "--task", "paint"], 1, "--task paint: not known; there are call, classify"),
+        (["init", "x", "--task", "paint"], 1, "--task paint: not known; there are call, instruct, classify, embed"),
     ],
 )
 def test_errors_are_one_sentence(

@@ -13,7 +13,7 @@ from pocketlm.core.errors import InputError
 from pocketlm.notes.api import Notes
 
 OTHERWISE = {"import": "import_notes", "eval": "evaluate"}  # words of Python
-OF_THE_FILE = {"encrypt", "decrypt"}  # before it is opened: notes.encryption.convert
+OF_THE_FILE = {"rows", "encrypt", "decrypt"}  # of no open file: notes.rows.writer_rows, notes.encryption.convert
 NOTES = [
     {"id": "fire", "title": "The fire", "date": "1666-09-13", "content": "On 2 September 1666 a great fire broke out."},
     {"id": "bread", "title": "Bread log", "date": "2026-02-27", "content": "The sourdough rests twelve hours."},
