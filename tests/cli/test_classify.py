@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import json
-import sys
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+import command
 import pytest
 from families import make_tiny_encoder
 from labelled import rows_of
 
-from pocketlm.cli import main as cli
 from pocketlm.cli.export import find_subject
 from pocketlm.engines.classifier import Classifier
 from pocketlm.engines.open import open_engine
@@ -26,13 +26,7 @@ def call(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tm
     """A command in a folder with a project `mine` -> exit code, output, errors."""
     monkeypatch.chdir(tmp_path)
 
-    def run(*arguments: object) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["pocketlm", *map(str, arguments)])
-        capsys.readouterr()
-        with pytest.raises(SystemExit) as left:
-            cli.main()
-        out, err = capsys.readouterr()
-        return int(left.value.code or 0), out, err
+    run = partial(command.call, capsys, monkeypatch)
 
     (tmp_path / "base").mkdir()
     make_tiny_encoder(tmp_path / "base")

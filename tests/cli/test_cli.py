@@ -13,27 +13,16 @@ from typing import Any
 
 import pytest
 import torch
+from command import call
 from safetensors.torch import load_file
 from tiny import make_tiny_llama
 
-from pocketlm.cli import main as cli
 from pocketlm.train.run import Run
 
 TOOLS = [
     {"name": "open", "parameters": {"type": "object", "properties": {"app": {"type": "string"}}, "required": ["app"]}},
     {"name": "stop", "parameters": {"type": "object", "properties": {}}},
 ]
-
-
-def call(
-    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, *arguments: object
-) -> tuple[int, str, str]:
-    monkeypatch.setattr(sys, "argv", ["pocketlm", *map(str, arguments)])
-    capsys.readouterr()
-    with pytest.raises(SystemExit) as left:
-        cli.main()
-    out, err = capsys.readouterr()
-    return int(left.value.code or 0), out, err
 
 
 def test_help_is_quick_and_imports_no_torch() -> None:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 import sys
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+import command
 import pytest
-
-from pocketlm.cli.main import main
 
 for package in ("ftfy", "rensa", "phonenumbers", "py3langid"):
     pytest.importorskip(package)
@@ -19,14 +19,7 @@ for package in ("ftfy", "rensa", "phonenumbers", "py3langid"):
 def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> Any:
     monkeypatch.chdir(tmp_path)
 
-    def call(*arguments: str) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["pocketlm", "data", *arguments])
-        with pytest.raises(SystemExit) as left:
-            main()
-        told = capsys.readouterr()
-        return int(left.value.code or 0), told.out, told.err
-
-    return call
+    return partial(command.call, capsys, monkeypatch, "data")
 
 
 def write(path: Path, rows: list[Any]) -> None:

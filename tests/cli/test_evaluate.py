@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import json
-import sys
 from collections.abc import Callable
+from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
 
+import command
 import pytest
 from teacher_server import TeacherServer
 
-from pocketlm.cli import main as cli
 from pocketlm.core.config import load_config
 from pocketlm.data.dataset import prepare
 from pocketlm.export.gguf import export_gguf
@@ -38,15 +38,7 @@ ROWS = {
 
 @pytest.fixture
 def call(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Call:
-    def calling(*arguments: object) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["pocketlm", *map(str, arguments)])
-        capsys.readouterr()
-        with pytest.raises(SystemExit) as left:
-            cli.main()
-        out, err = capsys.readouterr()
-        return int(left.value.code or 0), out, err
-
-    return calling
+    return partial(command.call, capsys, monkeypatch)
 
 
 @pytest.fixture(scope="module")

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import json
-import sys
 from pathlib import Path
 
 import pytest
+from command import call
 
-from pocketlm.cli import main as cli
 from pocketlm.core.files import write_json, write_jsonl
 from pocketlm.core.manifest import write_manifest
 from pocketlm.data.dataset import prepare
@@ -18,17 +17,6 @@ from pocketlm.tasks.template import CHATML
 TOOLS = [
     {"name": "switch", "parameters": {"type": "object", "properties": {"on": {"type": "boolean"}}, "required": ["on"]}}
 ]
-
-
-def call(
-    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, *arguments: object
-) -> tuple[int, str, str]:
-    monkeypatch.setattr(sys, "argv", ["pocketlm", "explain", *map(str, arguments)])
-    capsys.readouterr()
-    with pytest.raises(SystemExit) as left:
-        cli.main()
-    out, err = capsys.readouterr()
-    return int(left.value.code or 0), out, err
 
 
 @pytest.fixture
@@ -52,7 +40,16 @@ def test_a_model_folder(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tiny_llama: Path, tmp_path: Path
 ) -> None:
     code, out, err = call(
-        capsys, monkeypatch, tiny_llama, "play music", "--max-tokens", 5, "--attention", "--html", tmp_path / "x.html"
+        capsys,
+        monkeypatch,
+        "explain",
+        tiny_llama,
+        "play music",
+        "--max-tokens",
+        5,
+        "--attention",
+        "--html",
+        tmp_path / "x.html",
     )
     assert code == 0, err
     assert "\x1b" not in out
@@ -66,7 +63,9 @@ def test_a_file_tells_all_but_attention(
 ) -> None:
     file = tmp_path / "tiny.gguf"
     export_gguf(tiny_llama, file, precision="f32", chat_template=CHATML.jinja, stop_token=CHATML.stop)
-    code, out, err = call(capsys, monkeypatch, file, "play music", "--max-tokens", 5, "--attention", "--top", 2)
+    code, out, err = call(
+        capsys, monkeypatch, "explain", file, "play music", "--max-tokens", 5, "--attention", "--top", 2
+    )
     assert code == 0, err
     assert "llama.cpp does not tell attention" in out and "less likely without" in out
 
@@ -74,19 +73,19 @@ def test_a_file_tells_all_but_attention(
 def test_a_run_with_its_functions_and_its_test_row(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, run: Path
 ) -> None:
-    code, out, err = call(capsys, monkeypatch, run, "lights 55 on", "--json", "--max-tokens", 20)
+    code, out, err = call(capsys, monkeypatch, "explain", run, "lights 55 on", "--json", "--max-tokens", 20)
     assert code == 0, err
     told = json.loads(out)
     assert told["hidden"] > 20 and told["constrained"]
     assert told["answer"].startswith("{")
     assert told["contrast"]["expected"] == '{"switch":{"on":true}}'
-    code, out, _ = call(capsys, monkeypatch, run, "another text", "--json", "--max-tokens", 20)
+    code, out, _ = call(capsys, monkeypatch, "explain", run, "another text", "--json", "--max-tokens", 20)
     assert json.loads(out)["contrast"] is None
     wrong = '[{"name": "switch", "arguments": {"on": false}}]'
-    code, out, err = call(capsys, monkeypatch, run, "lights", "--expected", wrong, "--max-tokens", 20)
+    code, out, err = call(capsys, monkeypatch, "explain", run, "lights", "--expected", wrong, "--max-tokens", 20)
     assert code == 0, err
     assert '{"switch":{"on":false}}' in out
-    code, out, _ = call(capsys, monkeypatch, run, "lights", "--raw", "--json", "--max-tokens", 3)
+    code, out, _ = call(capsys, monkeypatch, "explain", run, "lights", "--raw", "--json", "--max-tokens", 3)
     assert code == 0 and (json.loads(out)["hidden"], json.loads(out)["constrained"]) == (0, False)
 
 
@@ -110,6 +109,8 @@ def test_mistakes_are_one_sentence(
     arguments: list[str],
     says: str,
 ) -> None:
-    code, out, err = call(capsys, monkeypatch, *(argument.replace("{run}", str(run)) for argument in arguments))
+    code, out, err = call(
+        capsys, monkeypatch, "explain", *(argument.replace("{run}", str(run)) for argument in arguments)
+    )
     assert (code, out) == (1, "")
     assert err.startswith("error: ") and says in err

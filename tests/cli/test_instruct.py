@@ -3,26 +3,14 @@
 from __future__ import annotations
 
 import json
-import sys
 from pathlib import Path
 
 import pytest
+from command import call
 
-from pocketlm.cli import main as cli
 from pocketlm.data.labelled import prepare_labelled
 from pocketlm.tasks.template import CHATML
 from pocketlm.train.run import Run
-
-
-def call(
-    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, *arguments: object
-) -> tuple[int, str, str]:
-    monkeypatch.setattr(sys, "argv", ["pocketlm", *map(str, arguments)])
-    capsys.readouterr()
-    with pytest.raises(SystemExit) as left:
-        cli.main()
-    out, err = capsys.readouterr()
-    return int(left.value.code or 0), out, err
 
 
 @pytest.fixture

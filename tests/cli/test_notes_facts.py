@@ -6,10 +6,10 @@ import json
 from pathlib import Path
 from typing import Any
 
+import command
 import pytest
 from notes_tools import make_notebook
 
-from pocketlm.cli.main import main
 from pocketlm.notes.note import Draft
 
 
@@ -21,11 +21,7 @@ def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp
     make_notebook(tmp_path, [trip, choir, Draft("bare", "Dined alone, then Sheply and all of us")]).close()
 
     def call(*arguments: str) -> tuple[int, str, str]:
-        monkeypatch.setattr("sys.argv", ["pocketlm", "notes", *arguments, "--db", str(tmp_path / "notes.db")])
-        with pytest.raises(SystemExit) as done:
-            main()
-        shown = capsys.readouterr()
-        return int(done.value.code or 0), shown.out, shown.err
+        return command.call(capsys, monkeypatch, "notes", *arguments, "--db", tmp_path / "notes.db")
 
     return call
 

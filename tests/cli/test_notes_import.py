@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+import command
 import pytest
 
-from pocketlm.cli.main import main
 from pocketlm.notes.store import Store
 
 
@@ -20,14 +21,7 @@ def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp
         (tmp_path / "vault" / name).write_bytes(text)
     monkeypatch.chdir(tmp_path)
 
-    def call(*arguments: str) -> tuple[int, str, str]:
-        monkeypatch.setattr("sys.argv", ["pocketlm", "notes", *arguments])
-        with pytest.raises(SystemExit) as done:
-            main()
-        shown = capsys.readouterr()
-        return int(done.value.code or 0), shown.out, shown.err
-
-    return call
+    return partial(command.call, capsys, monkeypatch, "notes")
 
 
 def test_in_and_out(run):
