@@ -169,10 +169,8 @@ def fewshot(data: Path, quick: bool) -> dict[str, float]:
             for seed in range(1 if quick else SEEDS):
                 few, folder = drawn(train, count, seed), RUNS / "fewshot" / f"{name}-{method}-{seed}"
                 config = classify(f"train.method={method}", f"seed={seed}", *FEWSHOT.get((name, method), ()))
-                taught_on = (
-                    [text for text in texts if text not in {row.text for row in few}] if method == "distill" else []
-                )
-                train_classifier(config, few, [], folder, labels=labels_of(train), unlabelled=taught_on)
+                unlabelled = texts if method == "distill" else []  # the few rows among them are left out by the teacher
+                train_classifier(config, few, [], folder, labels=labels_of(train), unlabelled=unlabelled)
                 scores.append(scored_rows(folder, test, labels_of(train)).value)
             spread = statistics.pstdev(scores)
             print(

@@ -24,7 +24,6 @@ from notes_ask import Asked, put, squad
 
 from pocketlm.core.progress import progress
 from pocketlm.notes.ask import ask
-from pocketlm.notes.note import Note
 from pocketlm.notes.notebook import GENERATOR, NO_GENERATOR, Notebook
 from pocketlm.notes.summaries import summarize
 from pocketlm.tasks.base import TextRow
@@ -32,7 +31,6 @@ from pocketlm.tasks.instruct import InstructTask
 from pocketlm.tasks.template import CHATML
 
 ASKED, SUMMARISED = 100, 24  # questions; texts of each set
-MARKER = re.compile(r"\s*\[\d+\]")
 
 
 def main() -> None:
@@ -82,9 +80,9 @@ def summaries(data: Path, engine: str, count: int) -> dict[str, float]:
             ids = [put(book, key, text) for key, (text, _) in enumerate(some)]
             for id, (_, reference) in zip(ids, some, strict=True):
                 began = time.perf_counter()
-                summary = summarize(book, [_note(book, id)])
+                summary = summarize(book, [book.store.note(id)])
                 seconds.append(time.perf_counter() - began)
-                text = MARKER.sub("", summary.text)
+                text = " ".join(summary.sentences)
                 checked, words = checked + summary.checked, [*words, len(text.split())]
                 rouge.append(task.score(TextRow((), reference), text, CHATML)["rouge1"])
         found |= {f"{name}_written": checked / count, f"{name}_rouge1": statistics.mean(rouge)}
@@ -108,10 +106,6 @@ def xsum(data: Path) -> Iterator[tuple[str, str]]:
     for line in (data / "summarization" / "xsum_200" / "xsum.jsonl").read_text(encoding="utf-8").splitlines():
         row = json.loads(line)
         yield row["prompt"].removeprefix("Summarize: "), row["completion"]
-
-
-def _note(book: Notebook, id: int) -> Note:
-    return next(book.store.notes("note.id = ?", (id,)))
 
 
 def _holds(text: str, asked: Asked) -> bool:

@@ -201,7 +201,7 @@ class Biased:
     def tokenize(self, text: str) -> list[int]:
         return list(text.encode())
 
-    def odds(self, pairs: list[Any]) -> list[list[Odds]]:
+    def odds(self, pairs: list[Any], *, top: int, tick: Any) -> list[list[Odds]]:
         told = []
         for prompt, answer in pairs:
             text, label = bytes(prompt).decode().rpartition("user")[2], bytes(answer).decode()
@@ -220,14 +220,18 @@ def test_a_language_model_that_likes_one_label_is_calibrated(
     assert odds.argmax(1).tolist() == [0, 1, 2] * 2
     assert odds.sum(1) == pytest.approx(1) and odds.mean(0) == pytest.approx(1 / 3, abs=1e-6)
     (kept,) = (tmp_path / "taught").iterdir()
-    kept.write_text(kept.read_text()[:-9])  # killed in the middle of a line: that text is asked again, no other one
-    monkeypatch.setattr(
-        Biased, "odds", lambda self, pairs: [[Odds(0, 1.0)] for _ in pairs] if len(pairs) == 3 else 1 / 0
-    )
+    kept.write_text(kept.read_text()[:-9])  # killed in the middle of a line: that answer is asked again, no other one
+    asked: list[int] = []
+
+    def counted(self: Biased, pairs: list[Any], **_: Any) -> list[list[Odds]]:
+        asked.append(len(pairs))
+        return [[Odds(0, 1.0)] for _ in pairs]
+
+    monkeypatch.setattr(Biased, "odds", counted)
     again = teach._weighed(Biased(), texts, material)  # type: ignore[arg-type]
     assert again.shape == odds.shape
     prompted = teach._weighed(Biased(), texts[:1], material, "user {text}")  # type: ignore[arg-type]
-    assert prompted.shape == (1, 3)
+    assert prompted.shape == (1, 3) and asked == [1, 3]
 
 
 def test_what_a_teacher_says_that_is_no_label_teaches_nothing(base: str, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -78,22 +78,24 @@ def has_tools(engine: str) -> bool:
     return (home_of(engine) / "tools.json").is_file()
 
 
-def writes_text(engine: str) -> bool:
-    """Whether an engine was trained to write free text (the task instruct)."""
+def made_for(engine: str) -> str | None:
+    """The task that an engine's run or bundle was made for; None where nothing says so."""
     from pocketlm.core.manifest import NAME, read_manifest
 
     home = home_of(engine)
-    return (home / NAME).is_file() and read_manifest(home).get("task") == "instruct"
+    return read_manifest(home).get("task") if (home / NAME).is_file() else None
 
 
 def makes_vectors(engine: str) -> bool:
-    """Whether an engine is an embedder: a run or a folder of one, or its exported file."""
-    from pocketlm.core.manifest import read_manifest
+    """Whether an engine is an embedder, and no classifier on one: a run or a folder of one, or its exported file."""
+    from pocketlm.engines.classifier import is_classifier
     from pocketlm.models.load import is_encoder
     from pocketlm.models.static_model import is_static
 
     home = home_of(engine)
-    if (home / "manifest.json").is_file() and read_manifest(home).get("task") == "embed":
+    if is_classifier(home):
+        return False
+    if made_for(engine) == "embed":
         return True
     folder = home / "model" if (home / "model" / "config.json").is_file() else home
     return (folder / "config.json").is_file() and (is_static(folder) or is_encoder(folder))

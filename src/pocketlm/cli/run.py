@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
-from pocketlm.cli.common import Json, be_quiet, home_of, makes_vectors, output, task_for, writes_text
+from pocketlm.cli.common import Json, be_quiet, home_of, made_for, makes_vectors, output, task_for
 from pocketlm.core.errors import InputError
 
 SHOWN = 5  # labels with their probabilities
@@ -37,7 +37,7 @@ def run(
     if is_classifier(home_of(engine)):
         _sort(engine, request, as_json)
         return
-    if tools is None and writes_text(engine):
+    if tools is None and made_for(engine) == "instruct":
         _write(engine, request, max_tokens, as_json)
         return
     if makes_vectors(engine):

@@ -29,7 +29,6 @@ def shrink(
     from pocketlm.core.errors import GateFailed, InputError
     from pocketlm.core.progress import say
     from pocketlm.data.load import load_rows
-    from pocketlm.engines.classifier import is_classifier
     from pocketlm.engines.open import open_engine
     from pocketlm.evaluate.store import scored
     from pocketlm.shrink.frontier import frontier_text, write_frontier
@@ -40,7 +39,7 @@ def shrink(
 
     if not 0 < keep <= 1:
         raise InputError(f"--keep {keep}: give a share of the score, such as 0.98")
-    if makes_vectors(str(run)) and not is_classifier(run):
+    if makes_vectors(str(run)):
         raise InputError(
             f"{run}: an embedder's run; this is for runs that write. Export it in 8 bits, or train a table of token vectors from "
             "it with train.method=static"

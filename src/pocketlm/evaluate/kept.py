@@ -64,8 +64,8 @@ class Kept:
     def _answers(
         self, keys: Sequence[str], order: Sequence[int], ask: Callable[[Sequence[int]], list[Any]], tick: Tick | None
     ) -> list[Any]:
-        """The value of each key, asked for where it is not known, the rows of a part together."""
-        missing = [i for i in order if keys[i] not in self._known]
+        """The value of each key, asked for once where it is not known, the rows of a part together."""
+        missing = list({keys[i]: i for i in order if keys[i] not in self._known}.values())
         if tick and len(missing) < len(keys):
             tick(len(keys) - len(missing))
         for at in range(0, len(missing), PART):

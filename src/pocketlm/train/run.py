@@ -371,7 +371,9 @@ def show_first_batch(config: Config, tools: ToolSet | None, train: Sequence[AnyR
 
 
 def _task(config: Config, tools: ToolSet | None, train: Sequence[Any]) -> Writing:
-    return CallTask(tools, config.tools_in_prompt, grounding=learn_grounding(train, tools)) if tools else InstructTask()
+    if tools is None:
+        return InstructTask()
+    return CallTask(tools, config.tools_in_prompt, grounding=learn_grounding(train, tools))
 
 
 def _epochs(config: Config, tools: ToolSet | None, train: Sequence[Any]) -> Iterator[Sequence[Any]]:
@@ -408,7 +410,9 @@ def run_key(
     """Hash of everything that decides the weights."""
     rows = [[row.to_json() for row in part] for part in (train, valid)]
     settings = config.model_dump(exclude={"data": True, "classify": True, "embed": True, "cost": True, "train": ASIDE})
-    return sha256_value([settings, tools and tools.to_openai(), rows, *([processes] if processes > 1 else []), *more])
+    return sha256_value(
+        [settings, None if tools is None else tools.to_openai(), rows, *([processes] if processes > 1 else []), *more]
+    )
 
 
 def encode(task: Writing, rows: Sequence[Any], tokenizer: Any, template: Template, max_tokens: int) -> list[Example]:

@@ -6,25 +6,21 @@ without labels can be taught on too.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
-from contextlib import suppress
 from dataclasses import replace
-from itertools import islice
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from pocketlm.core.config import Config
 from pocketlm.core.errors import InputError
-from pocketlm.core.files import dump_compact, sha256_value
 from pocketlm.core.machine import cache_dir
 from pocketlm.core.progress import progress, say
 from pocketlm.engines.base import Engine
 from pocketlm.engines.classifier import Classifier
 from pocketlm.engines.open import open_engine
 from pocketlm.evaluate.evaluate import evaluate
+from pocketlm.evaluate.kept import Kept
 from pocketlm.evaluate.remote import RemoteEngine, is_remote
 from pocketlm.evaluate.scoring import Scoring
 from pocketlm.evaluate.store import identity_of
@@ -35,7 +31,6 @@ from pocketlm.tasks.template import TEMPLATES
 from pocketlm.train.classify_methods import Material
 
 WEIGHED = 8  # labels at most of which a language model is asked for the odds of each; of more it writes one
-KEPT_AT_ONCE = 256  # texts whose odds are kept together
 TRUSTED = 0.6  # share of a labelled row's target that is the label; over a half, so that a teacher never overrules it
 
 
@@ -107,40 +102,17 @@ def _weighed(engine: Engine, texts: Sequence[str], material: Material, prompt: s
         task, template = ClassifyTask(head.labels, head.outside), TEMPLATES[engine.template]
         answers = [engine.tokenize(label + template.stop) for label in head.labels]
         prompts = [engine.tokenize(task.prompt(TextRow(ask(text), []), template)) for text in texts]
-    scores = _scores(engine, prompts, answers)
+    pairs = [(prompt, answer) for prompt in prompts for answer in answers]
+    # kept as they come: a training that is killed, and the next one with this teacher, ask nothing again
+    identity = identity_of(engine.uri)
+    kept = Kept(engine, cache_dir() / "taught" / f"{identity[:32]}.jsonl", identity)
+    with progress(f"Asking {engine.uri}", len(pairs)) as tick:
+        told = kept.odds(pairs, tick=tick)
+    scores = np.array([sum(odds.logprob for odds in answer) for answer in told]).reshape(len(texts), -1)
     scores += np.log(material.targets.mean(0)) - scores.mean(0)
     odds = np.exp(scores - scores.max(1, keepdims=True))
     found: Array = (odds / odds.sum(1, keepdims=True)).astype(np.float32)
     return found
-
-
-def _scores(engine: Engine, prompts: Sequence[Sequence[int]], answers: Sequence[Sequence[int]]) -> Array:
-    """(prompts, answers) log odds. They are kept as they come: a training that is killed, and the next one, ask no text again."""
-    file = cache_dir() / "taught" / f"{sha256_value([identity_of(engine.uri), list(map(list, answers))])[:32]}.jsonl"
-    known = _read(file)
-    keys = [sha256_value(list(prompt))[:16] for prompt in prompts]
-    missing = {key: prompt for key, prompt in zip(keys, prompts, strict=True) if key not in known}
-    with progress(f"Asking {engine.uri}", len(missing)) as tick:
-        left = iter(missing.items())
-        while some := list(islice(left, KEPT_AT_ONCE)):
-            told = engine.odds([(prompt, answer) for _, prompt in some for answer in answers])
-            sums = [sum(odds.logprob for odds in answer) for answer in told]
-            new = {key: sums[at * len(answers) : (at + 1) * len(answers)] for at, (key, _) in enumerate(some)}
-            file.parent.mkdir(parents=True, exist_ok=True)
-            with file.open("a", encoding="utf-8") as lines:
-                lines.writelines(dump_compact([key, scores]) + "\n" for key, scores in new.items())
-            known |= new
-            tick(len(some))
-    return np.array([known[key] for key in keys])
-
-
-def _read(file: Path) -> dict[str, list[float]]:
-    known = {}
-    for line in file.read_text(encoding="utf-8").splitlines() if file.is_file() else ():
-        with suppress(ValueError):  # the last line of a run that was killed
-            key, scores = json.loads(line)
-            known[key] = scores
-    return known
 
 
 def _odds(teacher: Classifier, texts: Sequence[str], head: Head) -> Array:
