@@ -74,6 +74,21 @@ def test_a_merge_and_back(book: Notebook) -> None:
         unmerge(book, made)
 
 
+def test_what_a_merge_was_made_of_changes_or_goes(book: Notebook) -> None:
+    made = merge(book, 1, 3)
+    add_note(book, 1, Draft("renamed", book.store.note(3).content), 3)
+    assert {hit.note.id for hit in search(book, "thing3 person3", 10)} >= {made}
+    add_note(book, 1, Draft("renamed", "A zeppelin landed."), 3)  # the merged note would say what no note says any more
+    assert {note.id for note in book.store.notes()} == {1, 2, 3, 4, 5, 6} and not book.store.corrections("merge")
+    assert [hit.note.id for hit in search(book, "zeppelin", 1)] == [3]
+
+    of_both = merge(book, merge(book, 1, 2), 3)
+    assert book.store.note(of_both).content.endswith("A zeppelin landed.")
+    book.store.remove(1)
+    assert {note.id for note in book.store.notes()} == {2, 3, 4, 5, 6} and not book.store.corrections("merge")
+    assert book.store.db.execute("PRAGMA foreign_key_check").fetchall() == []
+
+
 def test_the_difference(book: Notebook) -> None:
     told = difference("one two three four", "one TWO three four five")
     assert told == [

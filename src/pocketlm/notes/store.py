@@ -183,7 +183,8 @@ class Store:
     ) -> int:
         """Store a note with its passages (start, stop, vector), new or in place of note `id`; returns its number.
 
-        Tags that the user gave here stay; those of the source are replaced.
+        Tags that the user gave here stay; those of the source are replaced. With another text than before, a note that was
+        merged stands for itself again: what the merge made still says the old one.
         """
         row = (
             source,
@@ -205,6 +206,8 @@ class Store:
                 )
                 id = int(added.lastrowid)
             else:
+                if self.note(id).content != draft.content:
+                    self._take_merges_back(id)
                 self._drop_index(id)
                 self.db.execute(
                     "UPDATE note SET source = ?, key = ?, title = ?, content = ?, date = ?, folder = ?, head = ?, hash = ?,"
@@ -226,8 +229,9 @@ class Store:
             self._changed()
 
     def remove(self, id: int) -> None:
-        """Delete a note with all that is known of it."""
+        """Delete a note with all that is known of it, and what a merge made of it."""
         with self.writing():
+            self._take_merges_back(id)
             self._drop_index(id)
             self.db.execute("UPDATE note SET merged = NULL WHERE merged = ?", (id,))
             self.db.execute("DELETE FROM tag WHERE note = ?", (id,))
@@ -284,6 +288,13 @@ class Store:
         self.db.executemany("INSERT OR IGNORE INTO tag(note, name) VALUES(?, ?)", [(id, tag) for tag in draft.tags])
         links = [(id, link.kind, link.target, link.start, link.stop) for link in draft.links]
         self.db.executemany("INSERT OR IGNORE INTO link VALUES(?, ?, ?, ?, ?)", links)
+
+    def _take_merges_back(self, id: int) -> None:
+        """Remove the notes that merges made of this one; what else they stand for stands for itself again."""
+        made = self._row("id = ?", id, "merged")[0]
+        if made is not None:
+            self.remove(made)
+            self.db.execute("UPDATE correction SET undone = 1 WHERE kind = 'merge' AND note = ?", (made,))
 
     def _drop_index(self, id: int) -> None:
         self._words("'delete', id", id)
