@@ -170,6 +170,18 @@ def test_everything_is_brought_up_to_date_own_notes_too(tmp_path: Path, vault: P
         assert numbers(import_all(book)[str(vault)])[1] == 1
 
 
+def test_a_source_that_is_away_keeps_no_other_from_its_turn(tmp_path: Path, vault: Path) -> None:
+    (other := tmp_path / "other.json").write_text('[{"id": "x", "content": "Something old."}]')
+    book = opened(tmp_path)
+    import_notes(book, vault)
+    import_notes(book, other)
+    vault.rename(tmp_path / "away")
+    touch(other, '[{"id": "x", "content": "Something new."}]')
+    done = import_all(book)
+    assert done[str(vault)].failed == {str(vault): "no such file or folder"} and numbers(done[str(other)])[1] == 1
+    assert contents(book)["x"] == "Something new." and len(contents(book)) == 4
+
+
 def test_the_old_encoder_answers_until_the_new_one_is_through(
     tmp_path: Path, vault: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

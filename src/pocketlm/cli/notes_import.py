@@ -10,7 +10,7 @@ import typer
 
 from pocketlm.cli.common import Json, be_quiet, output
 from pocketlm.cli.notes_common import DB, Db, Password
-from pocketlm.core.errors import EXIT_DONE, InputError
+from pocketlm.core.errors import EXIT_DONE, EXIT_INPUT, InputError
 
 if TYPE_CHECKING:
     from pocketlm.notes.importing import Imported
@@ -51,6 +51,8 @@ def import_(
             every = import_all(book)
             lines = "\n".join(f"{source}: {told(done)}" for source, done in every.items())
             output(as_json, {source: asdict(done) for source, done in every.items()}, lines)
+            if any(source in done.failed for source, done in every.items()):
+                raise typer.Exit(EXIT_INPUT)
             return
         began = time.perf_counter()
         done = import_notes(book, path)

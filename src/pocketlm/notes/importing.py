@@ -92,14 +92,21 @@ def import_notes(book: Notebook, path: Path | str) -> Imported:
 def import_all(book: Notebook) -> dict[str, Imported]:
     """Bring every source up to date, by its path; with another encoder than before the notes that have no source are encoded too.
 
+    One that cannot be read keeps no other from it: its notes stay, and it is told as failed under its own path.
+
     Raises:
-        InputError: nothing was imported yet, or as `import_notes`.
+        InputError: nothing was imported yet. EnvironmentLacks: as `import_notes`.
     """
     store = book.store
     paths = [path for (path,) in store.db.execute("SELECT path FROM source WHERE kind <> 'own' ORDER BY id")]
     if not paths and not store.count():
         raise InputError(f"{store.path}: nothing was imported yet; name a folder or file of notes")
-    done = {path: import_notes(book, path) for path in paths}
+    done: dict[str, Imported] = {}
+    for path in paths:
+        try:
+            done[path] = import_notes(book, path)
+        except InputError as error:
+            done[path] = Imported(failed={path: str(error).removeprefix(f"{path}: ")})
     if is_other_encoder(book):
         vectors = Vectors(book)
         _encode(book, 0, vectors)
