@@ -326,6 +326,7 @@ def _connect(path: Path, password: str) -> Any:
         raise InputError(f"{path}: cannot be opened ({error}); does its folder exist?") from None
     try:
         if password:
+            db.execute("PRAGMA cipher_log_level = NONE")  # of a wrong password the error below tells
             db.execute(f"PRAGMA key = {quoted(password)}")
         db.execute("SELECT count(*) FROM sqlite_master").fetchone()
         db.execute("PRAGMA journal_mode = WAL")
