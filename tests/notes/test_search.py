@@ -43,6 +43,15 @@ def test_words_and_meaning(book: Notebook) -> None:
     assert search(book, "sourdough", 1)[0].why[0].told == "sourdough"
 
 
+def test_what_a_filter_alone_finds_says_so(book: Notebook) -> None:
+    assert [why.told for why in search(book, "tag:health", 1)[0].why] == ["#health"]
+    hit = search(book, "folder:travel after:2000", 1)[0]
+    assert [(why.kind, why.told) for why in hit.why] == [
+        ("folder", hit.note.folder),
+        ("date", f"written {hit.note.date}"),
+    ]
+
+
 def test_filters(book: Notebook) -> None:
     assert set(keys(book, "lyon folder:travel")) == {"car", "lyon"}
     assert keys(book, "lyon", filters=Filters(folder="travel/france")) == ["car"]

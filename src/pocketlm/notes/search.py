@@ -89,11 +89,9 @@ def search(
         wrong = refused(book).get(same(query), set())
         hits = _hits(book, asked, _scored(book, asked, by), count + len(wrong), each)
         hits = sorted(hits, key=lambda hit: hit.note.id in wrong)[:count]  # what was marked as wrong comes last
-    return (
-        [replace(hit, why=(*hit.why, Why("date", f"written {hit.note.date}, {period}"))) for hit in hits]
-        if period
-        else hits
-    )
+    if period:
+        return [replace(hit, why=(*hit.why, Why("date", f"written {hit.note.date}, {period}"))) for hit in hits]
+    return [hit if hit.why else replace(hit, why=_filtered(hit.note, asked.filters)) for hit in hits]
 
 
 def score(book: Notebook, question: str, count: int = 50, filters: Filters | None = None) -> list[Scored]:
@@ -248,6 +246,14 @@ def _conditions(filters: Filters) -> tuple[list[str], list[Any]]:
         where.append("note.source IN (SELECT id FROM source WHERE path = ?)")
         values.append(filters.source)
     return where, values
+
+
+def _filtered(note: Note, filters: Filters) -> tuple[Why, ...]:
+    """Why a note is there that filters alone have found."""
+    tags = [Why("tag", f"#{tag}") for tag in filters.tags]
+    folder = [Why("folder", note.folder)] if filters.folder else []
+    date = [Why("date", f"written {note.date}")] if filters.since or filters.until else []
+    return (*tags, *folder, *date)
 
 
 def _short(moment: datetime) -> str:
