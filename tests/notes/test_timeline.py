@@ -33,6 +33,19 @@ def test_events_are_in_the_order_of_what_happened():
     ]
 
 
+def test_a_sentence_that_names_a_time_twice_is_one_event():
+    found = events([(1, "Last night we danced, and last night it rained; the day before it snowed.", WRITTEN)])
+    assert [event.said for event in found].count("last night") + [event.said for event in found].count(
+        "Last night"
+    ) == 1
+    assert len({(event.start, event.first) for event in found}) == len(found)
+
+
+def test_what_comes_again_from_the_day_of_writing_on_is_no_matter_of_that_day():
+    notes = [(1, "Yoga every Wednesday at 18:00. I run daily, and ran this morning.", WRITTEN)]
+    assert [event.what for event in events(notes, same_day=False)] == ["Yoga every Wednesday at 18:00."]
+
+
 def test_an_event_is_its_sentence_in_its_note():
     contents = {key: content for key, content, _ in NOTES}
     for event in events(NOTES):

@@ -52,22 +52,28 @@ class Event:
 
     @property
     def is_written_then(self) -> bool:
-        """Whether it is of the day of writing."""
-        return bool(self.written and self.first and self.first.date() == self.written.date())
+        """Whether it is of the day of writing alone: "every Monday" is of more days, "daily" names none."""
+        return bool("BY" not in self.rrule and self.written and self.first and self.first.date() == self.written.date())
 
 
 def events(
     notes: Iterable[tuple[int | str, str, datetime | None]], *, least: float = 0.5, same_day: bool = True
 ) -> list[Event]:
-    """The events of notes, the earliest first. A sentence with two dates gives two.
+    """The events of notes, the earliest first. A sentence with two dates gives two, and one where both name the
+    same time.
 
     Args:
         notes: (number or key, content, day of writing or None).
         least: dates of less confidence are left out.
         same_day: also what happened on the day of writing ("this morning").
     """
-    found = [event for key, content, written in notes for event in _of_note(key, content, written, least)]
-    kept = (event for event in found if same_day or not event.is_written_then)
+    told: dict[Any, Event] = {}  # the surest of those that one sentence tells twice
+    for key, content, written in notes:
+        for event in _of_note(key, content, written, least):
+            once = (key, event.start, event.first, event.last, event.rrule)
+            if once not in told or event.confidence > told[once].confidence:
+                told[once] = event
+    kept = (event for event in told.values() if same_day or not event.is_written_then)
     return sorted(kept, key=lambda event: (event.first or event.last or OPEN_END, event.last or OPEN_END))
 
 
