@@ -8,6 +8,7 @@ from itertools import pairwise
 
 import pytest
 
+from pocketlm.notes.actions import actions_and_dates
 from pocketlm.notes.dates import find_dates, period_of
 
 TODAY = datetime(2024, 3, 6, 15, 0)  # a Wednesday
@@ -33,6 +34,8 @@ def span(text: str, lean: str = "past") -> tuple[str, str | None, str | None]:
         ("We met on the 3rd of May, 1665", ("the 3rd of May, 1665", "1665-05-03", "1665-05-04")),
         ("released 2019-08-01", ("2019-08-01", "2019-08-01", "2019-08-02")),
         ("due 12/24/2021", ("12/24/2021", "2021-12-24", "2021-12-25")),
+        ("on 3.5.1665 we", ("3.5.1665", "1665-05-03", "1665-05-04")),
+        ("on 5.24.2021 we", ("5.24.2021", "2021-05-24", "2021-05-25")),
         ("on 24.12.2021 we", ("24.12.2021", "2021-12-24", "2021-12-25")),
         ("seen yesterday", ("yesterday", "2024-03-05", "2024-03-06")),
         ("the day after tomorrow", ("the day after tomorrow", "2024-03-08", "2024-03-09")),
@@ -87,6 +90,33 @@ def test_an_open_year_has_both_readings_and_the_lean_prefers_one():
     assert {reading.first.year for reading in past.readings} == {2023, 2024}
     assert (past.first.year, future.first.year) == (2023, 2024)
     assert past.readings[0].first == past.first and past.confidence < one("on 22 April 2020").confidence
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("Tom is to pay the rent before 1 June.", [(None, "2024-06-01")]),
+        ("Bring the spare key to Anna before Friday", [(None, "2024-03-08")]),
+        ("The case is adjourned till Friday.", [(None, "2024-03-09")]),
+        ("The House adjourned till Friday", [(None, "2024-03-09")]),
+        ("The school is closed until Monday.", [(None, "2024-03-12")]),
+        ("The meeting has been put off to Friday.", [("2024-03-08", "2024-03-09")]),
+        ("No more till Michaelmas", [(None, "2024-09-30")]),
+        ("We fly to Rome in June and come back in August.", [("2024-06-01", "2024-07-01"), ("2024-08-01", "2024-09-01")]),
+        ("Anna’ll come on Friday.", [("2024-03-08", "2024-03-09")]),
+        ("The fair is in May.", [("2024-05-01", "2024-06-01")]),
+        # the past tense with a past meaning
+        ("I was ill until Friday.", [(None, "2024-03-02")]),
+        ("She stayed till May.", [(None, "2023-06-01")]),
+        ("We have lived there until June.", [(None, "2023-07-01")]),
+        ("We saw the ring that he is proud of and bought in June.", [("2023-06-01", "2023-07-01")]),
+        ("It is always cold in the hills of May.", [("2023-05-01", "2023-06-01")]),
+        ("Dinner with Anna on Friday.", [("2024-03-01", "2024-03-02")]),
+    ],
+)  # fmt: skip
+def test_what_is_to_come_lies_ahead_of_the_note(text, expected):
+    found = actions_and_dates(text, TODAY)[1]
+    assert [tuple(moment and moment.strftime(DAY) for moment in (one.first, one.last)) for one in found] == expected
 
 
 def test_the_end_of_a_span_is_kept_as_it_is_named_too():

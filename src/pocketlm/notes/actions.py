@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 
 from pocketlm.notes.dates import Dated, find_dates, is_fixed
 from pocketlm.notes.passages import sentences
+from pocketlm.notes.when.tense import lies_ahead
 
 TASK = re.compile(r"^\s*(?:[-*+]|\d+[.)])\s+\[(?P<mark>[ xX/-])\]\s*(?P<task>.+)$")
 LABEL = re.compile(
@@ -29,6 +30,7 @@ OWNER = re.compile(
     r"\(?\b(?:owner|assignee|assigned to|resp(?:onsible)?)\s*:\s*(?P<name>[A-Z][\w ]+)\)?|\((?P<name2>[A-Z]\w+)\)\s*$"
 )
 DUE_WORDS = ("due", "by", "until", "till", "before", "deadline", "no later than", "on")
+BOUNDS = ("before", "until")  # modifiers of dates
 Person = tuple[int, int, str]
 
 
@@ -69,21 +71,23 @@ def find_actions(text: str, people: Iterable[Person] = (), dates: Iterable[Dated
 
 
 def actions_and_dates(text: str, moment: datetime, people: Iterable[Person] = ()) -> tuple[list[Action], list[Dated]]:
-    """The action items and the dates of a note: what is told lies in the past, what is to be done in the future.
+    """The action items and the dates of a note: what is told lies in the past, what is to be done or to come in the future.
 
     Args:
         moment: the day of writing, or `UNDATED`.
     """
     ahead = find_dates(text, moment, "future")
     actions = find_actions(text, people, ahead)
-    if not actions:
-        return actions, find_dates(text, moment, "past")
+    places = sentences(text) if ahead else []
 
-    def is_due(one: Dated) -> bool:
-        return any(action.start <= one.start < action.end for action in actions)
+    def is_ahead(one: Dated) -> bool:
+        if any(action.start <= one.start < action.end for action in actions):
+            return True
+        start, stop = next((place for place in places if place[0] <= one.start < place[1]), (one.start, one.end))
+        return lies_ahead(text[start : one.start], text[one.end : stop], bound=one.modifier.startswith(BOUNDS))
 
-    told = [one for one in find_dates(text, moment, "past") if not is_due(one)]
-    return actions, sorted([*told, *filter(is_due, ahead)], key=lambda one: one.start)
+    told = [one for one in find_dates(text, moment, "past") if not is_ahead(one)]
+    return actions, sorted([*told, *filter(is_ahead, ahead)], key=lambda one: one.start)
 
 
 def _places(text: str) -> Iterable[tuple[int, int]]:
@@ -159,7 +163,7 @@ def _due(text: str, start: int, end: int, dates: list[Dated]) -> tuple[str | Non
     for one in inside:
         lead = text[start : one.start].lower().rstrip(" (:")
         word = next((word for word in DUE_WORDS if lead.endswith(word)), "")
-        if word or one.modifier.startswith(("before", "until")):
+        if word or one.modifier.startswith(BOUNDS):
             first = text.lower().rfind(word, start, one.start) if word else one.start
             return _until(one), [(first, one.end)]
     if len(inside) == 1 and inside[0].confidence >= 0.6 and inside[0].timex != "PRESENT_REF":

@@ -111,7 +111,7 @@ def _mixed(parser: Parser, month: int, dom: int, year: int) -> When | None:
     return dated(year, month, dom, parser)
 
 
-@rule("date", "<a=int> +/ +<b=int> +/ +<c=int>", "<a=int> +- +<b=int> +- +<c=int>", "<a=int> +. +<b=int> +. +<c=int>")
+@rule("date", "<a=int> +/ +<b=int> +/ +<c=int>", "<a=int> +- +<b=int> +- +<c=int>")
 def _figures(parser: Parser, a: str, b: str, c: str) -> When | None:
     """Year first, otherwise month first, unless it can only be a day."""
     if max(len(a), len(c)) > 4 or len(b) > 2 or len(a) == 3 or len(c) == 3:
@@ -124,6 +124,12 @@ def _figures(parser: Parser, a: str, b: str, c: str) -> When | None:
     if len(c) == 2 and 30 <= int(c) <= 39:
         return _century_unclear(int(c), month, day)
     return dated(full_year(int(c)) if len(c) == 2 else int(c), month, day, parser)
+
+
+@rule("date", "<a=int> +. +<b=int> +. +<c=int>")
+def _dotted_figures(parser: Parser, a: str, b: str, c: str) -> When | None:
+    """Year first, otherwise day first, as those who put full stops write it, unless it can only be a month."""
+    return _figures(parser, a, b, c) if len(a) == 4 or int(b) > 12 else _figures(parser, b, a, c)
 
 
 def _century_unclear(short: int, month: int, day: int) -> When | None:
