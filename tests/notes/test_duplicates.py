@@ -8,7 +8,7 @@ import pytest
 from notes_tools import add_note, make_notebook
 
 from pocketlm.core.errors import InputError
-from pocketlm.notes.duplicates import alike, difference, difference_page, duplicates, merge, union, unmerge
+from pocketlm.notes.duplicates import alike, as_rows, difference, difference_page, duplicates, merge, union, unmerge
 from pocketlm.notes.note import Draft
 from pocketlm.notes.notebook import Notebook
 from pocketlm.notes.search import search
@@ -87,6 +87,22 @@ def test_what_a_merge_was_made_of_changes_or_goes(book: Notebook) -> None:
     book.store.remove(1)
     assert {note.id for note in book.store.notes()} == {2, 3, 4, 5, 6} and not book.store.corrections("merge")
     assert book.store.db.execute("PRAGMA foreign_key_check").fetchall() == []
+
+
+def test_the_old_names_lead_to_what_stands_for_them(tmp_path: Path) -> None:
+    book = make_notebook(tmp_path, [Draft(key, f"Note {key} says this.") for key in "abc"])
+    made = merge(book, 1, 2)
+    assert book.store.note(made).title == "a"
+    both = merge(book, made, 3)
+    assert {book.store.find(name).id for name in ("a", "b", "c", "#1", f"{made}")} == {both}
+    unmerge(book, book.store.find("c").id)
+    assert [book.store.find(name).id for name in "abc"] == [made, made, 3]
+
+
+def test_rows_have_keys_names_and_what_differs(book: Notebook) -> None:
+    row = next(row for row in as_rows(book, duplicates(book)) if (row["first"], row["second"]) == (1, 3))
+    assert (row["first_key"], row["first_name"], row["second_key"], row["kind"]) == ("long", "Long", "half", "near")
+    assert row["difference"][0]["kind"] == "changed" and "Something new0" in row["difference"][0]["second"]
 
 
 def test_the_difference(book: Notebook) -> None:

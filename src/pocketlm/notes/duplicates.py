@@ -6,7 +6,8 @@ import difflib
 import re
 import zlib
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,6 +25,7 @@ NEAR = 0.3  # share of the smaller note's runs of words that the other has too .
 NEAR_SHORT = 0.6  # ... and where one is short: a few words are soon shared
 SHORT = 8  # words below which a note must be the other's like to the letter
 ALIKE = 0.9  # cosine from which notes are taken to say the same in other words
+STEP = ("kind", "first", "second")  # of a difference
 WORD = re.compile(r"\w+")
 
 
@@ -134,6 +136,19 @@ def difference(a: str, b: str) -> list[tuple[str, str, str]]:
     return [(names[kind], "".join(one[a1:a2]), "".join(other[b1:b2])) for kind, a1, a2, b1, b2 in steps]
 
 
+def as_rows(book: Notebook, pairs: Sequence[Pair]) -> list[dict[str, Any]]:
+    """Pairs as JSON writes them, with the notes' keys and names, and what only one of them has or both have otherwise."""
+    rows = []
+    for pair in pairs:
+        first, second = book.store.note(pair.first), book.store.note(pair.second)
+        row = asdict(pair)
+        for side, note in (("first", first), ("second", second)):
+            row |= {f"{side}_key": note.key, f"{side}_name": note.name}
+        steps = difference(first.content, second.content)
+        rows.append(row | {"difference": [dict(zip(STEP, step, strict=True)) for step in steps if step[0] != "same"]})
+    return rows
+
+
 def difference_page(book: Notebook, pairs: Sequence[Pair]) -> str:
     """Pairs side by side as a page of HTML; what only one has is marked."""
     from pocketlm.core import page
@@ -154,7 +169,7 @@ def difference_page(book: Notebook, pairs: Sequence[Pair]) -> str:
 
 
 def merge(book: Notebook, keep: int, gone: int) -> int:
-    """One note in place of two: the text of `keep`, then what only `gone` says; the tags of both. Returns its number.
+    """One note in place of two: the text of `keep`, then what only `gone` says; its title, the tags of both. Returns its number.
 
     Both stay in the file, out of sight, until `unmerge`. The user's files are not touched.
 
@@ -171,8 +186,9 @@ def merge(book: Notebook, keep: int, gone: int) -> int:
         if store.db.execute("SELECT merged FROM note WHERE id = ?", (note.id,)).fetchone()[0]:
             raise InputError(f"#{note.id}: is merged already; take that back first")
     tags = list(dict.fromkeys([*store.tags(keep), *store.tags(gone)]))
+    title = first.title or second.title or first.key
     with store.writing():
-        made = create_note(book, union(first.content, second.content), first.title or second.title, tags, first.written)
+        made = create_note(book, union(first.content, second.content), title, tags, first.written)
         store.set_merged(keep, made.id)
         store.set_merged(gone, made.id)
         store.correct("merge", made.id, {"kept": keep, "gone": gone})
@@ -192,7 +208,7 @@ def unmerge(book: Notebook, made: int) -> tuple[int, int]:
     number, told = found[-1]
     with store.writing():
         store.remove(made)  # notes that stood behind it stand for themselves again
-        store.db.execute("UPDATE correction SET undone = 1 WHERE id = ?", (number,))
+        store.take_back(number)
     return int(told["kept"]), int(told["gone"])
 
 

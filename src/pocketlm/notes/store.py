@@ -26,6 +26,10 @@ NOTES = f"SELECT {COLUMNS} FROM note JOIN source ON source.id = note.source"
 ALIVE = "note.merged IS NULL"
 
 
+class Busy(InputError):
+    """Another program has been writing for too long."""
+
+
 class Store:
     """An open notes file. One object belongs to one thread; several may be open at once.
 
@@ -65,7 +69,7 @@ class Store:
         """All changes inside become visible together, or none does. Inside another `writing` it is part of that one.
 
         Raises:
-            InputError: another program has been writing for half a minute.
+            Busy: another program has been writing for half a minute.
         """
         if self.db.in_transaction:
             yield
@@ -105,19 +109,21 @@ class Store:
         return Note(*row)
 
     def find(self, name: str) -> Note:
-        """The note that people name by its number (`#12` or `12`), key or title.
+        """The note that people name by its number (`#12` or `12`), key or title; of one that is merged, what stands for it.
 
         Raises:
             InputError: none is called so, or several.
         """
         if name.removeprefix("#").isdigit() and self._row("id = ?", int(name.removeprefix("#"))):
-            return self.note(int(name.removeprefix("#")))
-        for where in ("note.key = ?", "note.title = ?", "lower(note.title) = lower(?)"):
-            rows = self.db.execute(f"{NOTES} WHERE {ALIVE} AND {where} LIMIT 3", (name,)).fetchall()
-            if len(rows) == 1:
-                return Note(*rows[0])
-            if rows:
-                shown = ", ".join(f"#{row[0]} ({row[1]})" for row in rows)
+            return self._standing(int(name.removeprefix("#")))
+        names = ("note.key = ?", "note.title = ?", "lower(note.title) = lower(?)")
+        for where in [*(f"{ALIVE} AND {one}" for one in names), *names]:
+            rows = self.db.execute(f"SELECT note.id FROM note WHERE {where} LIMIT 20", (name,)).fetchall()
+            found = list({note.id: note for (id,) in rows if (note := self._standing(id))}.values())
+            if len(found) == 1:
+                return found[0]
+            if found:
+                shown = ", ".join(f"#{note.id} ({note.key})" for note in found[:3])
                 raise InputError(
                     f'{self.path}: several notes are called "{name}", such as {shown}; name one by its number'
                 )
@@ -149,6 +155,12 @@ class Store:
             " GROUP BY name ORDER BY 2 DESC, 1"
         )
         return dict(rows)
+
+    def folders(self) -> list[str]:
+        """Every folder that notes are in, by name."""
+        return [
+            folder for (folder,) in self.db.execute("SELECT DISTINCT folder FROM note WHERE folder <> '' ORDER BY 1")
+        ]
 
     def links(self, id: int) -> list[Link]:
         """The links in a note, in order."""
@@ -183,7 +195,7 @@ class Store:
     ) -> int:
         """Store a note with its passages (start, stop, vector), new or in place of note `id`; returns its number.
 
-        Tags that the user gave here stay; those of the source are replaced. With another text than before, a note that was
+        Tags that the user gave here stay; those of the source are replaced, but for those that the user took off. With another text than before, a note that was
         merged stands for itself again: what the merge made still says the old one.
         """
         row = (
@@ -268,13 +280,43 @@ class Store:
             )
         return int(added.lastrowid)
 
-    def corrections(self, kind: str | None = None) -> list[tuple[int, str, int | None, dict[str, Any]]]:
-        """(number, kind, note, value) of all that the user said and did not take back, in order."""
-        where = "NOT undone AND (? IS NULL OR kind = ?)"
-        rows = self.db.execute(f"SELECT id, kind, note, value FROM correction WHERE {where} ORDER BY id", (kind, kind))
+    def corrections(self, *kinds: str, note: int | None = None) -> list[tuple[int, str, int | None, dict[str, Any]]]:
+        """(number, kind, note, value) of all that the user said and did not take back, in order.
+
+        Args:
+            kinds: only these.
+            note: only of this note.
+        """
+        where = f"NOT undone AND (? IS NULL OR note = ?) AND (? OR kind IN ({', '.join('?' * len(kinds))}))"
+        rows = self.db.execute(
+            f"SELECT id, kind, note, value FROM correction WHERE {where} ORDER BY id", (note, note, not kinds, *kinds)
+        )
         return [(id, told, note, json.loads(value)) for id, told, note, value in rows]
 
+    def learnt(self, name: str) -> dict[str, float]:
+        """What was learnt last under a name and counts; empty where nothing was."""
+        row = self.db.execute(
+            "SELECT value FROM learnt WHERE name = ? AND used ORDER BY id DESC LIMIT 1", (name,)
+        ).fetchone()
+        return dict(json.loads(row[0])) if row else {}
+
+    def take_back(self, correction: int) -> None:
+        """What the user said once no longer counts."""
+        with self.writing():
+            self.db.execute("UPDATE correction SET undone = 1 WHERE id = ?", (correction,))
+
+    def said_of_tags(self, note: int | None = None) -> dict[tuple[int | None, str], bool]:
+        """(note, tag in small letters) -> whether the user's last word, here, was that it fits; of one note or of all."""
+        said = self.corrections("tag", "untag", note=note)
+        return {(id, str(told.get("tag", "")).casefold()): kind == "tag" for _, kind, id, told in said}
+
     # inside
+
+    def _standing(self, id: int) -> Note:
+        """A note, or the one that stands for it since a merge."""
+        while into := self._row("id = ?", id, "merged")[0]:
+            id = into
+        return self.note(id)
 
     def _row(self, where: str, value: Any, columns: str = "id") -> Any:
         return self.db.execute(f"SELECT {columns} FROM note WHERE {where}", (value,)).fetchone()
@@ -285,7 +327,9 @@ class Store:
             [(id, *passage) for passage in passages],
         )
         self._words("NULL, id", id)
-        self.db.executemany("INSERT OR IGNORE INTO tag(note, name) VALUES(?, ?)", [(id, tag) for tag in draft.tags])
+        said = self.said_of_tags(id)
+        tags = [(id, tag) for tag in draft.tags if said.get((id, tag.casefold()), True)]
+        self.db.executemany("INSERT OR IGNORE INTO tag(note, name) VALUES(?, ?)", tags)
         links = [(id, link.kind, link.target, link.start, link.stop) for link in draft.links]
         self.db.executemany("INSERT OR IGNORE INTO link VALUES(?, ?, ?, ?, ?)", links)
 
@@ -332,6 +376,7 @@ def _connect(path: Path, password: str) -> Any:
         db.execute("PRAGMA journal_mode = WAL")
         db.execute("PRAGMA synchronous = FULL")
         db.execute("PRAGMA foreign_keys = ON")
+        db.create_function("casefold", 1, str.casefold, deterministic=True)
     except library.DatabaseError as error:
         db.close()
         if "locked" in str(error):
@@ -342,15 +387,13 @@ def _connect(path: Path, password: str) -> Any:
 
 
 def _begin(db: Any, path: Path) -> None:
-    """Become the one who writes. Raises InputError: another program did not end within `WAIT_S`."""
+    """Become the one who writes. Raises Busy: another program did not end within `WAIT_S`."""
     try:
         db.execute("BEGIN IMMEDIATE")
     except db.OperationalError as error:
         if "locked" not in str(error):
             raise
-        raise InputError(
-            f"another program is writing to {path}; wait for it to end, or end it, and try again"
-        ) from None
+        raise Busy(f"another program is writing to {path}; wait for it to end, or end it, and try again") from None
 
 
 def quoted(text: str) -> str:
