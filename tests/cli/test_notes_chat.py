@@ -55,6 +55,24 @@ def test_scripts_get_a_line_of_json_for_each_request(notes: Any) -> None:
     assert json.loads(notes("reminders", "--json"))["reminders"][0]["text"] == "bake"
 
 
+@pytest.mark.parametrize("typed", ["yes\n", "no\n", "", "quit\n"])
+def test_one_request_reads_what_is_said_to_its_question(notes: Any, typed: str) -> None:
+    told = notes("chat", "remind me to bake in three days", typed=typed)
+    assert "(yes or no)" in told and ("I will remind you" in told) == (typed == "yes\n")
+    assert ("bake" in notes("reminders")) == (typed == "yes\n")
+
+
+def test_yes_can_be_said_beforehand(notes: Any) -> None:
+    assert "I will remind you" in notes("chat", "remind me to bake in three days", "--yes")
+    told = notes("chat", "remind me to call Anna", "--yes", typed="in two days\nfind the sourdough\n")
+    assert "When shall I remind you" in told and "I will remind you" in told and "sourdough" not in told
+
+
+@pytest.mark.parametrize("word", ["bye", "Exit", "quit!"])
+def test_words_that_leave(notes: Any, word: str) -> None:
+    assert notes("chat", typed=f"{word}\nfind the sourdough\n") == ""
+
+
 def test_a_history_is_kept_only_where_it_is_asked_for(notes: Any, folder: Path) -> None:
     before = {file.name for file in folder.iterdir()}
     notes("chat", typed="find the sourdough\n")

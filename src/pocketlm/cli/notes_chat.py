@@ -7,6 +7,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from pocketlm.notes.assistant import Assistant
     from pocketlm.notes.router import Router
 
+LEAVING = ("bye", "exit", "quit")
 Generator = Annotated[str, typer.Option(help="The engine that writes answers and summaries; none: only quote.")]
 
 
@@ -32,12 +34,18 @@ def chat(
         typer.Option(help="A function-calling model trained on the sample project notes_assistant; without it, rules."),
     ] = "",
     generator: Generator = "",
+    yes: Annotated[
+        bool, typer.Option("--yes", help="Say yes to what is asked before a note, a tag or a reminder is made.")
+    ] = False,
     history: Annotated[Path | None, typer.Option(help="Keep the requests in this file, for the arrow keys.")] = None,
     password: Password = "",
     encoder: Encoder = "",
     as_json: Json = False,
 ) -> None:
-    """Talk with your notes: search, ask, summarise, timelines, facts, tags, new notes and reminders."""
+    """Talk with your notes: search, ask, summarise, timelines, facts, tags, new notes and reminders.
+
+    One request waits for what you say to a question of its own; "bye", "exit" or "quit" ends a conversation.
+    """
     be_quiet(as_json)
     from pocketlm.core.progress import say
     from pocketlm.notes.assistant import Assistant
@@ -48,7 +56,10 @@ def chat(
                 "no trained model (--engine): requests are understood by a few patterns, all others are asked as questions"
             )
         assistant = Assistant(book, router)
-        for line in [request] if request is not None else _typed(history):
+        lines = _typed(history, greet=request is None)
+        for line in _turns(
+            assistant, chain([request], lines) if request is not None else lines, request is not None, yes
+        ):
             try:
                 _answer(assistant, line, as_json)
             except KeyboardInterrupt:
@@ -150,12 +161,25 @@ class Draft:
             self._out.write("\r" + "\x1b[A" * lines + "\x1b[J")
 
 
-def _typed(history: Path | None) -> Iterator[str]:
+def _turns(assistant: Assistant, lines: Iterator[str], is_one: bool, yes: bool) -> Iterator[str]:
+    """What is said, line by line: of one request no more than it asks back; with `yes` what is asked is confirmed."""
+    for line in lines:
+        if line.strip().lower().rstrip(".!") in LEAVING:
+            return
+        yield line
+        while yes and assistant.pending and not assistant.pending.missing:
+            yield "yes"
+        if is_one and not assistant.pending:
+            return
+
+
+def _typed(history: Path | None, *, greet: bool) -> Iterator[str]:
     """Lines that are typed or piped in; kept where the user asked for it."""
     if not sys.stdin.isatty():
         yield from _kept((line.strip() for line in sys.stdin), history)
         return
-    print("Ask, or say what to do; Ctrl-D ends.", file=sys.stderr)
+    if greet:
+        print("Ask, or say what to do; bye or Ctrl-D ends.", file=sys.stderr)
     yield from _kept(_prompted(history), history)
 
 
