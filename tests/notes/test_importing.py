@@ -14,6 +14,7 @@ from notes_tools import FakeEmbedder
 
 from pocketlm.core.errors import InputError
 from pocketlm.export.onnx import OnnxFormat
+from pocketlm.notes import importing
 from pocketlm.notes.encoding import Vectors
 from pocketlm.notes.importing import Imported, forget, import_all, import_notes, states_of, status
 from pocketlm.notes.notebook import Notebook, to_bytes
@@ -98,6 +99,44 @@ def test_what_fails_keeps_its_older_version_and_is_mended(tmp_path: Path, vault:
     (vault / "a.md").write_text("Mended.")
     assert numbers(import_notes(book, vault)) == (0, 1, 0, 0, 2, 0)
     assert states_of(book.store, "a.md")[str(vault)] == "indexed" and status(book.store)[0]["failed"] == {}
+
+
+def test_a_source_that_cannot_be_read_is_failed_until_it_can(tmp_path: Path) -> None:
+    book, file = opened(tmp_path), tmp_path / "notes.json"
+    rows = '[{"id": "a", "text": "One."}]'
+    file.write_text(rows)
+    import_notes(book, file)
+    for make, why in ((lambda: file.write_text("12"), "expected a list"), (file.unlink, "no such file or folder")):
+        make()
+        assert why in import_all(book)[str(file)].failed[str(file)]
+        (told,) = status(book.store)
+        assert why in told["failed"][str(file)] and told["indexed"] == 1
+    file.write_text(rows)
+    import_notes(book, file)
+    assert status(book.store)[0]["failed"] == {}
+    file.unlink()
+    with pytest.raises(InputError):
+        import_notes(book, file)
+    forget(book.store, file)
+    assert status(book.store) == [] and not book.store.setting("fault 1")
+    with pytest.raises(InputError, match="no such file"):
+        import_notes(book, file)  # and was never imported: nothing is kept
+    assert status(book.store) == []
+
+
+def test_what_another_import_was_quicker_with_is_unchanged(
+    tmp_path: Path, vault: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    book, encode = opened(tmp_path), importing._encode
+
+    def late(*given: Any) -> None:
+        monkeypatch.setattr(importing, "_encode", encode)
+        import_notes(opened(tmp_path), vault)
+        encode(*given)
+
+    monkeypatch.setattr(importing, "_encode", late)
+    done = import_notes(book, vault)
+    assert (done.added, done.unchanged) == (0, 3) and done.seconds > 0
 
 
 def test_an_interrupted_import_shows_nothing_and_goes_on(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -38,8 +39,6 @@ def import_(
 ) -> None:
     """Import notes, or bring them up to date: what is new, changed, renamed or gone. Your files are only read."""
     be_quiet(as_json)
-    import time
-
     from pocketlm.notes.importing import import_all, import_notes
     from pocketlm.notes.notebook import Notebook
     from pocketlm.notes.watching import watch as follow
@@ -54,16 +53,23 @@ def import_(
             if any(source in done.failed for source, done in every.items()):
                 raise typer.Exit(EXIT_INPUT)
             return
-        began = time.perf_counter()
         done = import_notes(book, path)
-        seconds = time.perf_counter() - began
-        output(as_json, asdict(done) | {"seconds": round(seconds, 2)}, f"{told(done)} ({seconds:.1f} s) -> {db}")
-        if watch:
+        if not watch:
+            output(as_json, asdict(done), f"{told(done)} ({done.seconds:.1f} s) -> {db}")
+        else:
+            _tell_line(done, as_json)
             typer.echo(f"watching {path}; Ctrl-C ends it", err=True)
             try:
-                follow(book, path, lambda news: output(as_json, asdict(news), told(news)))
+                follow(book, path, lambda news: _tell_line(news, as_json))
             except KeyboardInterrupt:
                 raise typer.Exit(EXIT_DONE) from None
+
+
+def _tell_line(done: Imported, as_json: bool) -> None:
+    """One import of several: for scripts a line of JSON, at once."""
+    print(
+        json.dumps(asdict(done), ensure_ascii=False) if as_json else f"{told(done)} ({done.seconds:.1f} s)", flush=True
+    )
 
 
 def told(done: Imported) -> str:

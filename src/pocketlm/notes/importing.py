@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import hashlib
 import json
+import time
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from itertools import islice
 from pathlib import Path, PurePosixPath
@@ -21,7 +23,7 @@ from pocketlm.notes.encoding import Vectors, all_notes, is_other_encoder
 from pocketlm.notes.note import Draft, Link
 from pocketlm.notes.notebook import ENCODER_SETTING, Notebook
 from pocketlm.notes.sources import Fault, Found, Same, kind_of, read, stamp_of
-from pocketlm.notes.store import OWN, Store
+from pocketlm.notes.store import OWN, Busy, Store
 
 BATCH = 256  # drafts that are staged between two commits, or held at once
 TEXT = 32  # letters of a hash that are of the text alone
@@ -34,6 +36,7 @@ class Imported:
     """What an import did, in notes. `failed` says why of each, by key.
 
     Attributes:
+        unchanged: as they were, or brought up to date by another import meanwhile.
         kept: no longer found, but kept since a part of the source could not be read.
         encoded: passages whose vectors were made now.
     """
@@ -45,6 +48,7 @@ class Imported:
     unchanged: int = 0
     kept: int = 0
     encoded: int = 0
+    seconds: float = 0.0
     failed: dict[str, str] = field(default_factory=dict)
 
     @property
@@ -56,25 +60,29 @@ class Imported:
 def import_notes(book: Notebook, path: Path | str) -> Imported:
     """Bring the notes of a file or folder up to date.
 
-    Another encoder than the one the file was made with encodes all notes anew, in the same last transaction.
+    Another encoder than the one the file was made with encodes all notes anew, in the same last transaction. A source that was
+    imported before and cannot be read now is kept as failed, until it can be read again.
 
     Raises:
         InputError: nothing there that is read as notes, or nothing any more where notes were. EnvironmentLacks: the encoder is
             missing; what was staged stays.
     """
-    path, store = Path(path).resolve(), book.store
-    kind = kind_of(path)
-    source = store.source(str(path), kind)
-    stamp = stamp_of(path) if path.is_file() else ""
-    if stamp and stamp == store.setting(f"stamp {source}") and not is_other_encoder(book):
-        return Imported(unchanged=_count(store, source), failed=_failed(store, source))
-    store.db.execute(f"PRAGMA cache_size = -{CACHE_KB}")
-    done = Imported()
-    gone = _stage(store, source, path, kind, done)
+    began = time.perf_counter()
+    path, store, done = Path(path).resolve(), book.store, Imported()
+    with _keeping_fault(store, path):
+        kind = kind_of(path)
+        source = store.source(str(path), kind)
+        stamp = stamp_of(path) if path.is_file() else ""
+        if stamp and stamp == store.setting(f"stamp {source}") and not is_other_encoder(book):
+            _set(store, f"fault {source}", "")
+            return Imported(unchanged=_count(store, source), failed=_failed(store, source))
+        store.db.execute(f"PRAGMA cache_size = -{CACHE_KB}")
+        found, gone = _stage(store, source, path, kind, done)
     vectors = Vectors(book)
     _encode(book, source, vectors)
     with store.writing():
         _apply(store, source, gone, vectors, done)
+        _set(store, f"fault {source}", "")
         if is_other_encoder(book):
             vectors.swap()
         _set(store, ENCODER_SETTING, book.encoder_uri)
@@ -82,11 +90,32 @@ def import_notes(book: Notebook, path: Path | str) -> Imported:
         if not _waits(store):
             store.db.execute("DELETE FROM made_vector")
     done.encoded = vectors.made
+    done.unchanged += max(0, found - done.unchanged - done.added - done.changed - done.renamed - len(done.failed))
     if done.added + done.changed >= MANY:
         with store.writing():
             store.db.execute("INSERT INTO words(words) VALUES('optimize')")
         store.db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    done.seconds = round(time.perf_counter() - began, 2)
     return done
+
+
+@contextmanager
+def _keeping_fault(store: Store, path: Path) -> Iterator[None]:
+    """Keep why a source that is known cannot be read."""
+    try:
+        yield
+    except Busy:
+        raise
+    except InputError as error:
+        row = store.db.execute("SELECT id FROM source WHERE path = ?", (str(path),)).fetchone()
+        if row:
+            _set(store, f"fault {row[0]}", _without(path, error))
+        raise
+
+
+def _without(path: Path | str, error: InputError) -> str:
+    """What is wrong with a path, its name left out."""
+    return str(error).removeprefix(f"{path}: ")
 
 
 def import_all(book: Notebook) -> dict[str, Imported]:
@@ -106,7 +135,7 @@ def import_all(book: Notebook) -> dict[str, Imported]:
         try:
             done[path] = import_notes(book, path)
         except InputError as error:
-            done[path] = Imported(failed={path: str(error).removeprefix(f"{path}: ")})
+            done[path] = Imported(failed={path: _without(path, error)})
     if is_other_encoder(book):
         vectors = Vectors(book)
         _encode(book, 0, vectors)
@@ -133,17 +162,22 @@ def forget(store: Store, path: Path | str) -> int:
         for id in ids:
             store.remove(id)
         store.db.execute("DELETE FROM incoming WHERE source = ?", row)
-        store.db.execute("DELETE FROM setting WHERE name = ?", (f"stamp {row[0]}",))
+        store.db.execute("DELETE FROM setting WHERE name IN (?, ?)", (f"stamp {row[0]}", f"fault {row[0]}"))
         store.db.execute("DELETE FROM source WHERE id = ?", row)
     return len(ids)
 
 
 def status(store: Store) -> list[dict[str, Any]]:
-    """Of each source: path, kind, notes that are indexed, that wait for the end of an import, and that failed, with the reason."""
+    """Of each source: path, kind, notes that are indexed, that wait for the end of an import, and that failed, with the reason.
+
+    A source that could not be read as a whole is among its own failures.
+    """
     found = []
     for id, path, kind in store.db.execute("SELECT id, path, kind FROM source ORDER BY id").fetchall():
         counts = {"indexed": _count(store, id), "waiting": _waits(store, id)}
-        found.append({"path": path, "kind": kind, **counts, "failed": _failed(store, id)})
+        fault = store.setting(f"fault {id}")
+        failed = ({path: fault} if fault else {}) | _failed(store, id)
+        found.append({"path": path, "kind": kind, **counts, "failed": failed})
     return found
 
 
@@ -172,8 +206,8 @@ def states_of(store: Store, key: str) -> dict[str, str]:
 # Staging: what is other than before
 
 
-def _stage(store: Store, source: int, path: Path, kind: str, done: Imported) -> set[str]:
-    """Put drafts that are new or changed into `incoming`; returns the keys of notes that are no longer there.
+def _stage(store: Store, source: int, path: Path, kind: str, done: Imported) -> tuple[int, set[str]]:
+    """Put drafts that are new or changed into `incoming`; returns how many notes were found, and the keys of those that are gone.
 
     Raises:
         InputError: none is there any more.
@@ -205,7 +239,7 @@ def _stage(store: Store, source: int, path: Path, kind: str, done: Imported) -> 
         )
     if not is_whole:
         done.kept, gone = len(gone), set()
-    return gone
+    return len(seen), gone
 
 
 def _stage_one(store: Store, source: int, found: Found, hash: str, stale: set[str], done: Imported) -> None:
