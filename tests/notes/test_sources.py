@@ -160,6 +160,11 @@ def test_what_hides_others_is_told_from_what_is_wrong_alone(tmp_path: Path) -> N
     assert isinstance(cut[-1], Fault) and cut[-1].hides and cut[-1].why.startswith("is not valid JSON")
 
 
+def test_faults_of_a_list_have_the_numbers_of_their_rows(tmp_path: Path) -> None:
+    found = rows_of(tmp_path / "a.json", '[{"id": 1, "text": "a"},\n\n\n 7, {"id": 1, "text": "b"}]')
+    assert [one.key for one in found if isinstance(one, Fault)] == ["row 2 (of 3)", "1 (row 3)"]
+
+
 def test_bytes_that_are_no_text(tmp_path: Path) -> None:
     (tmp_path / "a.csv").write_bytes(b"id,text\n1,caf\xe9\n2,fine\n")
     found = list(read(tmp_path / "a.csv", "csv", {}))

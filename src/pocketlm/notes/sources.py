@@ -233,23 +233,32 @@ def _day_of_writing(head: Mapping[str, Any], name: str) -> str:
 
 
 def _rows(path: Path, kind: str) -> Iterator[Found]:
+    """Rows; what is wrong with one of a JSON list comes last, since only then it is known of how many it is."""
     seen: Counter[str] = Counter()
-    for item in read_items(path, is_row=lambda value: "content" in _known(value)):
+    faults: list[Fault] = []
+    row = 0
+    for row, item in enumerate(read_items(path, is_row=lambda value: "content" in _known(value)), 1):
         if item.problem:
             why = item.problem.removeprefix(str(path)).partition(": ")[2]
             yield Fault(f"line {item.line}", f"is {why}" if why.startswith("not ") else why, hides=True)
             continue
         if kind == "csv" and not seen:
             _check_columns(path, item.value)
-        found = _row(item.value, item.line, kind)
+        place = f"row {row}" if kind == "json" else f"line {item.line}"
+        found = _row(item.value, place, kind)
         seen[found.key] += 1
         if seen[found.key] > 1:
             if isinstance(found, Fault) or "key" in _known(item.value):
                 why = f"has an id that stands twice in {path.name}; give each note its own"
-                found = Fault(f"{found.key} (line {item.line})", why)
+                found = Fault(f"{found.key} ({place})", why)
             else:
                 found = replace(found, key=f"{found.key}-{seen[found.key]}")
-        yield found
+        if isinstance(found, Fault) and kind == "json":
+            faults.append(found)
+        else:
+            yield found
+    for fault in faults:
+        yield replace(fault, key=re.sub(r"^row \d+$", rf"\g<0> (of {row})", fault.key))
 
 
 def _check_columns(path: Path, row: Mapping[str, Any]) -> None:
@@ -257,17 +266,17 @@ def _check_columns(path: Path, row: Mapping[str, Any]) -> None:
         raise InputError(f"{path}: its columns are {', '.join(row)}; call the one of the notes' text content")
 
 
-def _row(value: Any, line: int, kind: str) -> Draft | Fault:
+def _row(value: Any, place: str, kind: str) -> Draft | Fault:
     if not isinstance(value, dict):
-        return Fault(f"line {line}", 'is no object with a text; write {"id": ..., "content": ...}')
+        return Fault(place, 'is no object with a text; write {"id": ..., "content": ...}')
     value = plain(value)
     known = _known(value)
     told = {part: value[name] for part, name in known.items()}
     content, key = told.get("content"), str(told.get("key", ""))
     if not isinstance(content, str):
-        return Fault(key or f"line {line}", f"has no text; its text belongs into {' or '.join(FIELDS['content'][:3])}")
+        return Fault(key or place, f"has no text; its text belongs into {' or '.join(FIELDS['content'][:3])}")
     if NOT_UTF8 in content and kind == "csv":
-        return Fault(key or f"line {line}", "holds bytes that are not UTF-8; save the file as UTF-8")
+        return Fault(key or place, "holds bytes that are not UTF-8; save the file as UTF-8")
     day = date_of(told.get("date"))
     names = {name for part, name in known.items() if part != "date" or day}
     return Draft(
