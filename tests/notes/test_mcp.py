@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+import pocketlm
 from pocketlm.notes.importing import import_notes
 from pocketlm.notes.notebook import Notebook
 
@@ -59,6 +60,7 @@ def talk(db: Path, say: Callable[[Any], Awaitable[None]], *options: str) -> None
 
 def test_another_assistant_searches_reads_and_cites(db: Path) -> None:
     async def say(client: Any) -> None:
+        assert client.server_info.version == pocketlm.__version__
         tools = {tool.name: tool for tool in (await client.list_tools()).tools}
         assert set(tools) == {"search_notes", "read_note", "ask_notes", "list_tags", "timeline"}
         assert all(tool.annotations.read_only_hint for tool in tools.values())

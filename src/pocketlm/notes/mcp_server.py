@@ -13,6 +13,7 @@ from typing import Annotated, Any
 from pydantic import Field
 from typing_extensions import TypedDict  # pydantic takes that of typing from Python 3.12 on
 
+from pocketlm import __version__
 from pocketlm.core.errors import PocketError
 from pocketlm.core.extras import need
 from pocketlm.notes.ask import Citation, ask
@@ -107,7 +108,7 @@ def make_server(book: Notebook, *, allow_writing: bool = False, now: Callable[[]
         EnvironmentLacks: the package mcp is missing.
     """
     sdk: Any = need("mcp.server", "an MCP server", "notes")
-    server = sdk.MCPServer(NAME, title="Notes", instructions=INSTRUCTIONS, log_level="WARNING")
+    server = sdk.MCPServer(NAME, title="Notes", version=__version__, instructions=INSTRUCTIONS, log_level="WARNING")
     _add_reading(server, book, now)
     _add_resources(server, book)
     if allow_writing:
