@@ -43,6 +43,8 @@ def test_names_are_known_from_the_other_notes(run):
 def test_the_timeline_of_a_period_and_as_a_calendar(run, tmp_path):
     code, out, _ = run("timeline", "2019", "--json")
     assert code == 0 and [row["said"] for row in json.loads(out)] == ["May 2019"]
+    assert len(json.loads(run("timeline", "--json", "--limit", "2")[1])) == 2
+    assert len(json.loads(run("timeline", "--json")[1])) == 3 and "1 more" in run("timeline", "--limit", "2")[1]
     code, out, _ = run("timeline", "--ics", str(tmp_path / "notes.ics"))
     assert code == 0 and "2019-05" in out and "Choir" in out
     assert (tmp_path / "notes.ics").read_bytes().count(b"BEGIN:VEVENT") == 3

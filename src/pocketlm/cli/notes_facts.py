@@ -12,6 +12,8 @@ from pocketlm.cli.common import Json, be_quiet, output
 from pocketlm.cli.notes_common import DB, Db, NoteName, Password
 from pocketlm.core.errors import InputError
 
+SHOWN = 50  # events
+
 
 def facts(
     note: NoteName,
@@ -46,7 +48,9 @@ def timeline(
     ] = False,
     least: Annotated[float, typer.Option(help="Leave out dates of less confidence.", min=0, max=1)] = 0.5,
     ics: Annotated[Path | None, typer.Option(help="Write a calendar file.")] = None,
-    limit: Annotated[int, typer.Option(help="Print at most so many.", min=1)] = 50,
+    limit: Annotated[
+        int | None, typer.Option(help="Print at most so many; by default 50, and all of them with --json.", min=1)
+    ] = None,
     db: Db = DB,
     password: Password = "",
     as_json: Json = False,
@@ -69,12 +73,11 @@ def timeline(
     if ics:
         with atomic_path(ics) as aside:
             aside.write_bytes(as_ics(found))
-    lines = [
-        f"{_when(event.first, event.last, event.grain):<24} #{event.note}  {event.what[:90]}" for event in found[:limit]
-    ]
-    if len(found) > limit:
-        lines.append(f"... {len(found) - limit} more; --limit shows them, --ics FILE writes all")
-    output(as_json, as_rows(found), "\n".join(lines) or "no events found")
+    shown = found[: limit or (len(found) if as_json else SHOWN)]
+    lines = [f"{_when(event.first, event.last, event.grain):<24} #{event.note}  {event.what[:90]}" for event in shown]
+    if len(found) > len(shown):
+        lines.append(f"... {len(found) - len(shown)} more; --limit shows them, --ics FILE writes all")
+    output(as_json, as_rows(shown), "\n".join(lines) or "no events found")
 
 
 def _when(first: datetime | None, last: datetime | None, grain: str) -> str:
