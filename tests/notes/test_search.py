@@ -52,6 +52,23 @@ def test_what_a_filter_alone_finds_says_so(book: Notebook) -> None:
     ]
 
 
+def test_names_of_tags_and_folders_hold_what_is_nested_and_case_does_not_count(book: Notebook) -> None:
+    add_note(book, 1, Draft("song", "A song.", tags=("Musik/Ärger",), folder="Übung/lang"))
+    for query in ("tag:musik", "tag:MUSIK/ärger", "folder:ÜBUNG", "folder:übung/Lang/"):
+        assert keys(book, query) == ["song"], query
+    with pytest.raises(
+        InputError, match=r'no note is tagged "musk"; the nearest is Musik/Ärger|no note is tagged "musk"'
+    ):
+        search(book, "song tag:musk")
+    with pytest.raises(InputError, match='no note is tagged "helth"; the nearest is health'):
+        search(book, "pills", filters=Filters(tags=("helth",)))
+    with pytest.raises(InputError, match='no note is in the folder "travels"; the nearest is travel'):
+        search(book, "lyon", filters=Filters(folder="travels"))
+    with pytest.raises(InputError, match='no note is in the folder "q"; there are travel, travel/france'):
+        search(book, "folder:q")
+    assert complete(book, "tag:helth pi") == []  # while one types nothing is refused
+
+
 def test_filters(book: Notebook) -> None:
     assert set(keys(book, "lyon folder:travel")) == {"car", "lyon"}
     assert keys(book, "lyon", filters=Filters(folder="travel/france")) == ["car"]
@@ -79,6 +96,9 @@ def test_filters(book: Notebook) -> None:
 def test_times_in_a_query(book: Notebook, query: str, found: list[str]) -> None:
     hits = search(book, query, 2, today=datetime(2024, 12, 1))
     assert [hit.note.key for hit in hits] == found
+    assert {why.told for hit in hits for why in hit.why if why.kind == "missed"} == (
+        {"no note is of the time “in 1990”; all were searched"} if "1990" in query else set()
+    )
     assert ("1990" in query) != any(why.kind == "date" for hit in hits for why in hit.why)
 
 
@@ -96,6 +116,11 @@ def test_what_is_being_typed(book: Notebook) -> None:
     assert [hit.note.key for hit in complete(book, "sour")] == ["bread"]
     assert {hit.note.key for hit in complete(book, "lyo")} == {"car", "lyon"}
     assert [hit.note.key for hit in complete(book, "lyon mus")] == ["lyon"]
+    assert [(hit.note.key, hit.why[0].kind, hit.why[0].told) for hit in complete(book, "so")] == [
+        ("bread", "title", "sourdough")
+    ]
+    assert [(hit.note.key, hit.why[0].told) for hit in complete(book, "mu")] == [("lyon", "museum")]  # of no title
+    assert complete(book, "lyon mus")[0].why[0].told == "lyon, museum"
 
 
 def test_changes_are_seen_at_once(book: Notebook) -> None:

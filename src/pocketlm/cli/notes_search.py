@@ -58,7 +58,8 @@ def complete(
 
     with opened(db, password) as book:
         hits = find(book, typed, count)
-    output(as_json, [row_of(hit) for hit in hits], "\n".join(_head(hit) for hit in hits) or "nothing found")
+    lines = [f"{_head(hit)}  {_reasons(hit)}".rstrip() for hit in hits]
+    output(as_json, [row_of(hit) for hit in hits], "\n".join(lines) or "nothing found")
 
 
 def evaluate(
@@ -112,8 +113,11 @@ def _day(told: str) -> datetime | None:
 
 
 def _told(hit: Hit) -> str:
-    reasons = "; ".join(f"{why.kind}: {why.told}" for why in hit.why)
-    return f"{_head(hit)}\n  {_excerpt(hit)}\n  {reasons}"
+    return f"{_head(hit)}\n  {_excerpt(hit)}\n  {_reasons(hit)}"
+
+
+def _reasons(hit: Hit) -> str:
+    return "; ".join(f"{why.kind}: {why.told}" for why in hit.why)
 
 
 def _head(hit: Hit) -> str:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from difflib import get_close_matches
 from typing import Any
 
 import numpy as np
@@ -21,11 +21,13 @@ from pocketlm.notes.notebook import ENCODER_SETTING, NO_ENCODER, Notebook
 from pocketlm.notes.passages import Place
 from pocketlm.notes.query import Filters, Query, day_span, parse, same
 from pocketlm.notes.reasons import Scored, Why, with_reasons
+from pocketlm.notes.store import Store
 
 __all__ = ["Filters", "Hit", "Scored", "Why", "complete", "score", "search"]
 
 WAYS = ("hybrid", "words", "meaning")
 WEIGHT = 0.5  # of meaning, beside words
+LEARNT = "fusion"  # name of what learn.py keeps
 CANDIDATES = 300  # passages by words, and as many by the signs of their vectors, that are compared exactly
 NEWEST = 400  # passages among which the best are shown while one types
 GRAINS = (
@@ -40,6 +42,8 @@ GRAINS = (
     "century",
 )  # of times that are asked for
 LISTED = 200  # notes of a time or a tag alone
+NEAR = 0.5  # likeness of names from which one is told for another
+SHOWN = 5  # names that are told where none is near
 SURE = 0.4  # confidence from which an expression is taken for a time: "may" and bare numbers are below
 SECOND = timedelta(seconds=1)
 
@@ -87,8 +91,13 @@ def search(
     with _reading(book.store.db):
         asked, period = _in_period(book, parse(query, filters), today or datetime.now())
         wrong = refused(book).get(same(query), set())
-        hits = _hits(book, asked, _scored(book, asked, by), count + len(wrong), each)
+        hits = _hits(
+            book, by_words.any_of([*asked.words, *asked.phrases]), _scored(book, asked, by), count + len(wrong), each
+        )
         hits = sorted(hits, key=lambda hit: hit.note.id in wrong)[:count]  # what was marked as wrong comes last
+    if period and asked.filters.since == asked.filters.until == "":
+        missed = Why("missed", f"no note is of the time “{period}”; all were searched")
+        return [replace(hit, why=(*hit.why, missed)) for hit in hits]
     if period:
         return [replace(hit, why=(*hit.why, Why("date", f"written {hit.note.date}, {period}"))) for hit in hits]
     return [hit if hit.why else replace(hit, why=_filtered(hit.note, asked.filters)) for hit in hits]
@@ -101,23 +110,29 @@ def score(book: Notebook, question: str, count: int = 50, filters: Filters | Non
 
 
 def complete(book: Notebook, prefix: str, count: int = 8) -> list[Hit]:
-    """Notes for what has been typed so far, the last word unfinished; by words only, in milliseconds."""
+    """Notes for what has been typed so far, the last word unfinished; by words only, in milliseconds.
+
+    A short beginning is looked for in titles, and only where none begins so in the notes' words.
+    """
     db = book.store.db
     with _reading(db):
         asked = parse(prefix)
-        if expression := by_words.begun(asked, prefix):
+        expression = by_words.begun(asked, prefix)
+        titles = by_words.titled(db, prefix.strip(), count) if prefix.strip() and not expression else []
+        if expression := expression or by_words.begun(asked, prefix, short=not titles):
             many = by_words.held(db, expression, NEWEST) == NEWEST
             found = by_words.scored(db, expression, _among(book, asked.filters).passages, NEWEST, common=many)
         else:
-            found = [(passage, 0.0) for passage in by_words.titled(db, prefix.strip(), count)] if prefix.strip() else []
-        return _hits(book, asked, [Scored(passage, score, None, score) for passage, score in found], count, 1)
+            found = [(passage, 0.0) for passage in titles]
+        hits = [Scored(passage, score, None, score) for passage, score in found]
+        return _hits(book, by_words.begun_any(asked, prefix), hits, count, 1)
 
 
 def _in_period(book: Notebook, asked: Query, today: datetime) -> tuple[Query, str]:
     """A search for a time ("the plague in summer 1665") among the notes of that time; as it is where there are none.
 
     Returns:
-        The search, and the words that name the time, "" where none does.
+        The search, narrowed or not, and the words that name the time, "" where none does.
     """
     if asked.filters.since or asked.filters.until:
         return asked, ""
@@ -132,10 +147,11 @@ def _in_period(book: Notebook, asked: Query, today: datetime) -> tuple[Query, st
     narrowed = replace(narrowed, phrases=asked.phrases, without=asked.without)
     where, values = _conditions(narrowed.filters)
     sql = f"SELECT 1 FROM note WHERE merged IS NULL AND {' AND '.join(where)} LIMIT 1"
-    return (narrowed, period.text) if book.store.db.execute(sql, values).fetchone() else (asked, "")
+    return (narrowed if book.store.db.execute(sql, values).fetchone() else asked), period.text
 
 
 def _scored(book: Notebook, asked: Query, by: str) -> list[Scored]:
+    _check_known(book.store, asked.filters)
     db, among = book.store.db, _among(book, asked.filters)
     if not asked.text:
         return [Scored(passage, 0.0, None, 0.0) for passage in _listed(db, asked.filters)] if asked.filters else []
@@ -165,10 +181,7 @@ def fused(words: dict[int, float], cosine: dict[int, float], weight: float) -> l
 
 def fusion_weight(book: Notebook) -> float:
     """The share of meaning beside words: what was learnt from the user, otherwise half."""
-    row = book.store.db.execute(
-        "SELECT value FROM learnt WHERE name = 'fusion' AND used ORDER BY id DESC LIMIT 1"
-    ).fetchone()
-    return float(json.loads(row[0])["weight"]) if row else WEIGHT
+    return book.store.learnt(LEARNT).get("weight", WEIGHT)
 
 
 def refused(book: Notebook) -> dict[str, set[int]]:
@@ -236,16 +249,36 @@ def _conditions(filters: Filters) -> tuple[list[str], list[Any]]:
         where.append("note.date <> '' AND note.date < ?")
         values.append(_short(day_span(filters.until)[1]))
     for tag in filters.tags:
-        where.append("note.id IN (SELECT note FROM tag WHERE name = ? AND origin <> 'model')")
-        values.append(tag)
+        where.append(f"note.id IN (SELECT note FROM tag WHERE {_under('name')} AND origin <> 'model')")
+        values += [tag.casefold()] * 2
     if filters.folder:
-        folder = filters.folder.strip("/")
-        where.append("(note.folder = ? OR substr(note.folder, 1, ?) = ?)")
-        values += [folder, len(folder) + 1, folder + "/"]
+        where.append(_under("note.folder"))
+        values += [filters.folder.strip("/").casefold()] * 2
     if filters.source:
         where.append("note.source IN (SELECT id FROM source WHERE path = ?)")
         values.append(filters.source)
     return where, values
+
+
+def _under(column: str) -> str:
+    """A condition: it is called so, or is nested in what is; case does not count."""
+    return f"(casefold({column}) = ? OR instr(casefold({column}), ? || '/') = 1)"
+
+
+def _check_known(store: Store, filters: Filters) -> None:
+    """Raises InputError: no note has a tag, or is in a folder, of that name."""
+    if not (filters.tags or filters.folder):
+        return
+    tags, folders = list(store.all_tags()), store.folders()
+    for what, asked, known in (
+        *(("tagged", tag, tags) for tag in filters.tags),
+        *(("in the folder", folder, folders) for folder in filter(None, [filters.folder.strip("/")])),
+    ):
+        plain = {name.casefold(): name for name in known}
+        if not any(name == asked.casefold() or name.startswith(f"{asked.casefold()}/") for name in plain):
+            near = get_close_matches(asked.casefold(), plain, 1, NEAR)
+            hint = f"; the nearest is {plain[near[0]]}" if near else f"; there are {', '.join(known[:SHOWN]) or 'none'}"
+            raise InputError(f'no note is {what} "{asked}"{hint}')
 
 
 def _filtered(note: Note, filters: Filters) -> tuple[Why, ...]:
@@ -261,7 +294,7 @@ def _short(moment: datetime) -> str:
     return moment.isoformat().removesuffix("T00:00:00")
 
 
-def _hits(book: Notebook, asked: Query, found: Sequence[Scored], count: int, each: int) -> list[Hit]:
+def _hits(book: Notebook, sought: str, found: Sequence[Scored], count: int, each: int) -> list[Hit]:
     hits: list[Hit] = []
     had: dict[int, int] = {}
     for one in found:
@@ -270,14 +303,14 @@ def _hits(book: Notebook, asked: Query, found: Sequence[Scored], count: int, eac
         row = book.store.db.execute("SELECT note, start, stop FROM passage WHERE id = ?", (one.passage,)).fetchone()
         if had.get(row[0], 0) < each:
             had[row[0]] = had.get(row[0], 0) + 1
-            hits.append(_hit(book, asked, one, Span(*row)))
+            hits.append(_hit(book, sought, one, Span(*row)))
     return hits
 
 
-def _hit(book: Notebook, asked: Query, one: Scored, span: Span) -> Hit:
+def _hit(book: Notebook, sought: str, one: Scored, span: Span) -> Hit:
     note = book.store.note(span.note)
     text = note.content[span.start : span.stop]
-    in_title, in_text = by_words.places(book.store.db, [*asked.words, *asked.phrases], one.passage)
+    in_title, in_text = by_words.places(book.store.db, sought, one.passage)
     why = []
     if in_text:
         why.append(Why("words", ", ".join(dict.fromkeys(text[a:b].lower() for a, b in in_text))))

@@ -37,8 +37,8 @@ def quoted(text: str) -> str:
 
 
 def any_of(texts: Sequence[str]) -> str:
-    """An expression for passages with any of them."""
-    return "(" + " OR ".join(map(quoted, texts)) + ")"
+    """An expression for passages with any of them, empty where there are none."""
+    return "(" + " OR ".join(map(quoted, texts)) + ")" if texts else ""
 
 
 def every(texts: Sequence[str]) -> str:
@@ -89,16 +89,33 @@ def expression_of(db: Any, query: Query, among: int | None = None, most: int = M
     return (f"({expression}) NOT {any_of(query.without)}" if query.without else expression), common
 
 
-def begun(query: Query, typed: str) -> str:
+def begun(query: Query, typed: str, *, short: bool = False) -> str:
     """The expression for what is being typed: all of its words, the last one perhaps unfinished; empty where that is too little.
 
     Without an index of beginnings, which would take a fifth of the file, the beginnings of common words are slow to look up.
+
+    Args:
+        short: look up any beginning.
     """
-    last = re.split(r"[^\w'’]+", typed.casefold())[-1]
+    last = _last(typed)
     words = [word for word in query.words if word != last and word not in STOP]
     too_little = len(last) < SHORTEST or last in STOP or (len(last) == SHORTEST and last in STARTS)
+    if short:
+        too_little = not re.search(r"\w", last)
     beginning = [] if too_little else [f"{quoted(last)} *"]
     return " AND ".join([*map(quoted, [*words, *query.phrases]), *beginning])
+
+
+def begun_any(query: Query, typed: str) -> str:
+    """The expression for any of the words of what is being typed, to show where they stand."""
+    last = _last(typed)
+    beginning = [f"{quoted(last)} *"] if last else []
+    return " OR ".join([*map(quoted, [*query.words, *query.phrases]), *beginning])
+
+
+def _last(typed: str) -> str:
+    """The last word, perhaps unfinished; empty behind a space."""
+    return re.split(r"[^\w'’]+", typed.casefold())[-1]
 
 
 def titled(db: Any, beginning: str, most: int) -> list[int]:
@@ -141,13 +158,13 @@ def scored(
     return sorted(rows.fetchall(), key=lambda row: (-row[1], row[0]))
 
 
-def places(db: Any, words: Sequence[str], passage: int) -> tuple[list[Place], list[Place]]:
-    """Where words and phrases stand in a passage's title and in its text (characters of each)."""
-    if not words:
+def places(db: Any, expression: str, passage: int) -> tuple[list[Place], list[Place]]:
+    """Where what an expression finds stands in a passage's title and in its text (characters of each)."""
+    if not expression:
         return [], []
     row = db.execute(
         "SELECT highlight(words, 0, ?, ?), highlight(words, 1, ?, ?) FROM words WHERE words MATCH ? AND rowid = ?",
-        (*MARKS, *MARKS, any_of(words), passage),
+        (*MARKS, *MARKS, expression, passage),
     ).fetchone()
     return (_marked(row[0]), _marked(row[1])) if row else ([], [])
 
