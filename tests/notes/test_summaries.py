@@ -118,3 +118,18 @@ def test_topics(folder: Path) -> None:
         made = summarize_topic(book, "oven", count=1)
         assert made.sentences == ("Tom ordered a new oven for 300 euros from Berlin.",)
         assert json.loads(json.dumps(made.to_json()))["citations"][0]["key"] == "oven"
+
+
+def test_a_topic_that_no_note_speaks_of_is_refused(folder: Path) -> None:
+    with opened(folder) as book:
+        made = summarize_topic(book, "quantum computers")
+        assert made.refused and made.text == "This is not in your notes." and len(made.nearest) == 3
+        assert made.to_json()["nearest"][0]["text"] and made.citations == ()
+        for topic in ("the big pike", "pike in May 2024", "20 May 2024"):
+            assert not summarize_topic(book, topic, count=1).refused, topic
+
+
+def test_a_topic_in_other_words_is_spoken_of(tmp_path: Path) -> None:
+    make_notebook(tmp_path, ["Doctor, car."]).close()
+    with opened(tmp_path) as book:
+        assert not summarize_topic(book, "physician automobile", count=1).refused

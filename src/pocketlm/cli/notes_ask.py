@@ -117,20 +117,22 @@ def rows(
 
 def _told(answer: Answer, shown: str) -> str:
     """An answer as text, behind what was shown of it while it was written."""
-    from pocketlm.notes.note import on_one_line
-
-    lines = []
     if answer.refused:
-        lines.append(answer.text + (" Nearest:" if answer.nearest else ""))
-        lines += [
-            f"  {_source(hit.note.name, hit.note.date)}: {on_one_line(hit.text, SHOWN)}" for hit in answer.nearest
-        ]
-        return "\n".join(lines)
+        return _refusal(answer)
+    lines = []
     if shown:
         lines.append("")  # behind the last piece
     if shown and (answer.unsupported or not answer.checked):
         lines += ["", _replaced(answer), ""]
     return "\n".join([*lines, answer.text, "", *_sources(answer.citations, quote=answer.checked)])
+
+
+def _refusal(made: Answer | Summary) -> str:
+    from pocketlm.notes.note import on_one_line
+
+    head = made.text + (" Nearest:" if made.nearest else "")
+    near = [f"  {_source(hit.note.name, hit.note.date)}: {on_one_line(hit.text, SHOWN)}" for hit in made.nearest]
+    return "\n".join([head, *near])
 
 
 def _replaced(answer: Answer) -> str:
@@ -140,6 +142,8 @@ def _replaced(answer: Answer) -> str:
 
 
 def _summary(made: Summary) -> str:
+    if made.refused:
+        return _refusal(made)
     of = "" if made.notes == 1 else f" ({made.notes} notes)"
     how = "written and checked" if made.checked else "the notes' own words"
     return "\n".join([made.text, "", *_sources(made.citations, quote=made.checked), f"{how}{of}"])

@@ -18,7 +18,7 @@ from pocketlm.notes.own import create_note
 from pocketlm.notes.related import related
 from pocketlm.notes.reminders import Reminder, add_reminder, reminders
 from pocketlm.notes.search import Hit, search
-from pocketlm.notes.summaries import summarize, summarize_topic
+from pocketlm.notes.summaries import Summary, summarize, summarize_topic
 from pocketlm.notes.tags import tag_note
 from pocketlm.notes.timeline import Event, events
 from pocketlm.tasks.call import Call
@@ -86,12 +86,7 @@ class Abilities(Meant):
             elif tell:
                 tell(piece)
         if answer.refused:
-            near = answer.nearest
-            lines = [
-                f"{number}. {title_of(hit.note)}: {on_one_line(hit.text, QUOTED)}" for number, hit in enumerate(near, 1)
-            ]
-            text = "\n".join([answer.text + (" Nearest:" if near else ""), *lines])
-            return Told(text, tuple(map(Citation.of, near)), tuple(h.note.id for h in near))
+            return _refusal(answer)
         sources = [f"[{number}] {title_of(c.note)}" for number, c in enumerate(answer.citations, 1)]
         shown = tuple(dict.fromkeys(citation.note.id for citation in answer.citations))
         return Told("\n".join([answer.text, *sources]), answer.citations, shown)
@@ -112,6 +107,8 @@ class Abilities(Meant):
             made = summarize(self.book, self.notes(about, self.days(when)))
         else:
             made = summarize(self.book, [self.book.store.note(id) for id in self.shown])
+        if made.refused:
+            return _refusal(made)
         sources = [f"[{number}] {title_of(citation.note)}" for number, citation in enumerate(made.citations, 1)]
         return Told("\n".join([made.text, *sources]), made.citations, _ids(made.citations))
 
@@ -224,6 +221,14 @@ class Abilities(Meant):
         if about or when or self.book.store.count() <= NEWEST:
             return []
         return [f"(from the newest {NEWEST} notes; name a topic or a time for others)"]
+
+
+def _refusal(made: Answer | Summary) -> Told:
+    """That the notes do not hold it, and what comes nearest."""
+    near = made.nearest
+    lines = [f"{number}. {title_of(hit.note)}: {on_one_line(hit.text, QUOTED)}" for number, hit in enumerate(near, 1)]
+    text = "\n".join([made.text + (" Nearest:" if near else ""), *lines])
+    return Told(text, tuple(map(Citation.of, near)), tuple(hit.note.id for hit in near))
 
 
 def _begins_in(event: Event, period: Period) -> bool:

@@ -30,6 +30,7 @@ from pocketlm.notes.terms import content
 QUOTES = 3  # at most
 WORTH = 4.0  # a further place's score may be so much lower than the best one's to be quoted
 NEAREST = 3  # hits that are shown with a refusal
+REFUSAL = "This is not in your notes."
 SENTENCES = 2  # of an answer
 FIGURES = {"number": ("number", "time"), "date": ("date", "time", "number")}  # what answers a question of a kind
 MARKER = re.compile(r"\s*\[\d+(?:\s*[,-]\s*\d+)*\]")
@@ -131,8 +132,7 @@ def stream_answer(
     found = gather(book, question, filters, today=today)
     citations = _citations(book.store, found, WEIGHTS.threshold if threshold is None else threshold)
     if not citations:
-        text = "This is not in your notes."
-        yield Answer(question, text, refused=True, confidence=found.confidence, nearest=found.hits[:NEAREST])
+        yield Answer(question, REFUSAL, refused=True, confidence=found.confidence, nearest=found.hits[:NEAREST])
         return
     writer = writer_of(book) if generate else None
     written = ""

@@ -15,16 +15,19 @@ from numpy.typing import NDArray
 
 from pocketlm.core.errors import InputError
 from pocketlm.engines.base import Engine
-from pocketlm.notes.ask import Citation, writer_of
+from pocketlm.notes.ask import NEAREST, REFUSAL, Citation, writer_of
 from pocketlm.notes.claims import unsupported
+from pocketlm.notes.evidence import gather
 from pocketlm.notes.note import Note, Span
 from pocketlm.notes.notebook import Notebook
 from pocketlm.notes.passages import Place, sentences
 from pocketlm.notes.prompts import SUMMARY_TOKENS, summarising, write
-from pocketlm.notes.query import Filters
-from pocketlm.notes.reading import pieces
-from pocketlm.notes.search import search
-from pocketlm.notes.terms import content
+from pocketlm.notes.query import Filters, parse
+from pocketlm.notes.reading import WEIGHTS as READER
+from pocketlm.notes.reading import above, pieces
+from pocketlm.notes.related import ALIKE as CALLED_ALIKE
+from pocketlm.notes.search import Hit, score, search
+from pocketlm.notes.terms import content, stems
 
 SENTENCES = 2
 CENTRAL = 12  # passages that stand for many
@@ -44,6 +47,7 @@ class Summary:
     """Sentences, each with the place of the notes it comes from.
 
     Attributes:
+        sentences: none where the notes hold nothing on a topic; then `nearest` is what comes closest.
         checked: they were generated, and every claim stands at its place. False: they are the notes' own sentences.
         unsupported: what the generator claimed and the notes do not say.
         notes: how many notes were summarised.
@@ -54,10 +58,18 @@ class Summary:
     checked: bool
     unsupported: tuple[str, ...] = ()
     notes: int = 1
+    nearest: tuple[Hit, ...] = ()
+
+    @property
+    def refused(self) -> bool:
+        """Whether the notes hold nothing on it."""
+        return not self.sentences
 
     @property
     def text(self) -> str:
-        """The sentences with their citations' numbers."""
+        """The sentences with their citations' numbers, or that there are none."""
+        if self.refused:
+            return REFUSAL
         return " ".join(f"{sentence} [{number}]" for number, sentence in enumerate(self.sentences, 1))
 
     def to_json(self) -> dict[str, Any]:
@@ -65,8 +77,10 @@ class Summary:
         told = {"text": self.text, "sentences": list(self.sentences), "checked": self.checked, "notes": self.notes}
         return {
             **told,
+            "refused": self.refused,
             "unsupported": list(self.unsupported),
             "citations": [one.to_json() for one in self.citations],
+            "nearest": [Citation.of(hit).to_json() for hit in self.nearest],
         }
 
 
@@ -123,7 +137,7 @@ def summarize_period(
 def summarize_topic(
     book: Notebook, topic: str, *, filters: Filters | None = None, generate: bool = True, count: int = SENTENCES
 ) -> Summary:
-    """Summarise what the notes say about a topic.
+    """Summarise what the notes say about a topic, or say that they hold nothing on it.
 
     Raises:
         InputError: nothing is found.
@@ -131,8 +145,24 @@ def summarize_topic(
     hits = search(book, topic, CENTRAL, filters)
     if not hits:
         raise InputError(f'nothing in the notes is about "{topic}"; name it in other words')
+    if not _speak_of(book, topic, filters, hits):
+        return Summary((), (), False, notes=0, nearest=tuple(hits[:NEAREST]))
     parts = [Part(hit.note, hit.span.start, hit.span.stop) for hit in hits]
     return _summary(book, parts, len({hit.note.id for hit in hits}), generate, count, topic)
+
+
+def _speak_of(book: Notebook, topic: str, filters: Filters | None, hits: Sequence[Hit]) -> bool:
+    """Whether notes that were found speak of a topic: a passage holds all of its words, is alike in meaning, or would answer it
+    as a question.
+
+    What has no words besides tags, folders and dates is spoken of by whatever they choose.
+    """
+    asked = set(content(parse(topic, filters).text))
+    if any(asked.issubset(stems(f"{above(hit.note)} {hit.text}")) for hit in hits):
+        return True
+    if any((one.cosine or 0.0) >= CALLED_ALIKE for one in score(book, topic, CENTRAL, filters)):
+        return True
+    return gather(book, topic, filters).confidence >= READER.threshold
 
 
 def _summary(book: Notebook, parts: list[Part], notes: int, generate: bool, count: int, topic: str = "") -> Summary:
