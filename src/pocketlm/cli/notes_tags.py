@@ -52,7 +52,10 @@ def tags(
         bool, typer.Option("--all", help="Propose tags for every note and keep the proposals.")
     ] = False,
     suggest: Annotated[bool, typer.Option(help="Also suggest new tags, from the note's own words.")] = False,
-    least: Annotated[float, typer.Option(help="Least confidence of a proposal.", min=0, max=1)] = 0.6,
+    least: Annotated[
+        float | None,
+        typer.Option(help="Least confidence of a proposal; 0.6 unless `learn` chose another.", min=0, max=1),
+    ] = None,
     db: Db = DB,
     password: Password = "",
     as_json: Json = False,
@@ -128,7 +131,8 @@ def dupes(
                 for p in pairs[:SHOWN]
             ]
             more = [f"and {len(pairs) - SHOWN} more"] if len(pairs) > SHOWN else []
-            output(as_json, [asdict(p) for p in pairs], "\n".join([*lines, *more]) or "nothing is there twice")
+            text = "\n".join([*lines, *more]) or "nothing is there twice"
+            output(as_json, dup.as_rows(book, pairs) if as_json else [], text)
 
 
 def mood(
@@ -224,27 +228,32 @@ def learn(
     password: Password = "",
     as_json: Json = False,
 ) -> None:
-    """Learn from what you said of search results; kept only if it is better on searches it did not learn from."""
+    """Learn from what you said of search results and from your tags; kept only if it is better on what it did not learn from."""
     from pocketlm.notes import learn as learning
 
     be_quiet(as_json)
     with opened(db, password) as book:
         if undo:
             now = learning.undo(book)
-            output(as_json, now, f"taken back; the weight of meaning is {now['weight']} again")
+            output(as_json, now, f"taken back: {now['name']} {_values(now['value'])} again")
         elif show:
             told = learning.history(book)
             lines = [
-                f"{one['at']}  {one['name']} {one['value']}{'' if one['used'] else ' (taken back)'}" for one in told
+                f"{one['at']}  {one['name']} {_values(one['value'])}{'' if one['used'] else ' (taken back)'}"
+                for one in told
             ]
             output(as_json, told, "\n".join(lines) or "nothing learnt yet")
         else:
             found = learning.learn(book, dry_run=dry_run)
             lines = [
-                f"{one.name}: {'kept' if one.kept else 'not kept'}, {one.before:.3f} -> {one.after:.3f} at {one.value}; {one.why}"
+                f"{one.name}: {'kept' if one.kept else 'not kept'}, {one.before:.3f} -> {one.after:.3f} at {_values(one.value)}; {one.why}"
                 for one in found
             ]
             output(as_json, [asdict(one) for one in found], "\n".join(lines))
+
+
+def _values(learnt: dict[str, float]) -> str:
+    return ", ".join(f"{name} {value:g}" for name, value in learnt.items())
 
 
 def _named(book: Notebook, note: int) -> str:
