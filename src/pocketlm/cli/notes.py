@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from pocketlm.cli import notes_ask, notes_chat, notes_facts, notes_import, notes_search, notes_tags
+from pocketlm.cli import notes_ask, notes_chat, notes_corrections, notes_facts, notes_import, notes_search, notes_tags
 
 app = typer.Typer(help="Search, ask, summarise, tag and date your own notes, offline.", no_args_is_help=True)
 app.command("import")(notes_import.import_)
@@ -22,9 +22,12 @@ app.command("untag")(notes_tags.untag)
 app.command("tags")(notes_tags.tags)
 app.command("dupes")(notes_tags.dupes)
 app.command("related")(notes_tags.related)
+app.command("link")(notes_corrections.link)
+app.command("unlink")(notes_corrections.unlink)
 app.command("mood")(notes_tags.mood)
 app.command("thumb")(notes_tags.thumb)
 app.command("learn")(notes_tags.learn)
+app.command("corrections")(notes_corrections.corrections)
 app.command("eval")(notes_search.evaluate)
 app.command("write-tags")(notes_import.write_tags)
 app.command("encrypt")(notes_import.encrypt)

@@ -5,7 +5,7 @@ Each method is the function of the same name with the notebook given; what it ta
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,6 +15,7 @@ from pocketlm.notes.notebook import Notebook
 if TYPE_CHECKING:
     from pocketlm.notes.ask import Answer
     from pocketlm.notes.assistant import Assistant
+    from pocketlm.notes.corrections import Replayed
     from pocketlm.notes.duplicates import Pair
     from pocketlm.notes.facts import Fact
     from pocketlm.notes.importing import Imported
@@ -185,6 +186,18 @@ class Notes(Notebook):
 
         return related(self, self.note(note).id, count)
 
+    def link(self, note: str | int, other: str | int) -> None:
+        """Say that two notes belong together; see `related.link_notes`, and `related.take_back_link`."""
+        from pocketlm.notes.related import link_notes
+
+        link_notes(self, self.note(note).id, self.note(other).id)
+
+    def unlink(self, note: str | int, other: str | int) -> None:
+        """Say that two notes do not belong together; see `related.link_notes`."""
+        from pocketlm.notes.related import link_notes
+
+        link_notes(self, self.note(note).id, self.note(other).id, together=False)
+
     def mood(self, grain: str = "month", since: str = "", until: str = "") -> list[Point]:
         """Mood over time; see `mood.mood`, and `mood.changes` for where it changed."""
         from pocketlm.notes.mood import mood
@@ -198,6 +211,18 @@ class Notes(Notebook):
         from pocketlm.notes.learn import thumb
 
         thumb(self, self.note(note).id, query, up)
+
+    def corrections(self) -> list[dict[str, Any]]:
+        """All that was said of notes, by their keys; see `corrections.corrections`."""
+        from pocketlm.notes.corrections import corrections
+
+        return corrections(self.store)
+
+    def replay(self, rows: Iterable[dict[str, Any]]) -> Replayed:
+        """Say again what was said of another notes file; see `corrections.replay`."""
+        from pocketlm.notes.corrections import replay
+
+        return replay(self, rows)
 
     def learn(self, *, dry_run: bool = False) -> list[Learnt]:
         """Learn from what was said; see `learn.learn` and `learn.undo`."""

@@ -1,4 +1,5 @@
-"""Notes that belong together, each with the reasons: links, tags, meaning, the day; and titles that are named without a link."""
+"""Notes that belong together, each with the reasons: what the user said, links, tags, meaning, the day; and titles that are named
+without a link."""
 
 from __future__ import annotations
 
@@ -7,15 +8,17 @@ from collections import defaultdict
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
+from pocketlm.core.errors import InputError
 from pocketlm.notes.note import Note, Span
 from pocketlm.notes.notebook import Notebook
+from pocketlm.notes.store import Store
 from pocketlm.notes.vectors import nearest, note_vectors
 
 NEAREST = 20  # notes by meaning that are looked at
 ALIKE = 0.35  # cosine of vectors below which notes are not called alike
 RARE = 20  # notes of a tag above which sharing it tells little
 SHORTEST = 5  # letters of a title that is looked for in other notes
-WEIGHTS = {"links to it": 1.0, "is linked from it": 1.0, "meaning": 1.0, "tag": 0.5, "same day": 0.3}
+WEIGHTS = {"said": 2.0, "links to it": 1.0, "is linked from it": 1.0, "meaning": 1.0, "tag": 0.5, "same day": 0.3}
 
 
 @dataclass(frozen=True)
@@ -66,7 +69,7 @@ def target_of(written: str, names: dict[str, int], source: Note | None = None) -
 
 
 def related(book: Notebook, note: int, count: int = 8) -> list[Related]:
-    """The notes that belong to one, those with the most reasons first.
+    """The notes that belong to one, those with the most reasons first; those never of which the user said that they do not.
 
     Raises:
         InputError: there is no such note.
@@ -80,6 +83,9 @@ def related(book: Notebook, note: int, count: int = 8) -> list[Related]:
             why[other][kind] = told
             score[other] += WEIGHTS[kind] * share
 
+    said = links_said(store, note)
+    for told in filter(said.get, said):
+        add(told, "said", "you said that they belong together")
     names = names_of(book)
     for link in store.links(note):
         add(target_of(link.target, names, own), "is linked from it", "it is linked from here")
@@ -99,7 +105,9 @@ def related(book: Notebook, note: int, count: int = 8) -> list[Related]:
         for other in store.notes("substr(note.date, 1, 10) = ?", (own.date[:10],)):
             add(other.id, "same day", "written on the same day")
     alive = {one for (one,) in store.db.execute("SELECT id FROM note WHERE merged IS NULL")}
-    order = sorted((one for one in score if one in alive), key=lambda one: (-score[one], one))[:count]
+    order = sorted((one for one in score if one in alive and said.get(one, True)), key=lambda one: (-score[one], one))[
+        :count
+    ]
     return [Related(store.note(one), round(score[one], 3), tuple(why[one].values())) for one in order]
 
 
@@ -111,9 +119,10 @@ def mentions(book: Notebook, note: int) -> list[Mention]:
     """
     own = book.store.note(note)
     linked = [(link.start, link.stop) for link in book.store.links(note)]
+    said = links_said(book.store, note)
     titles: dict[str, Note] = {}
     for other in book.store.notes("note.title <> '' AND note.id <> ?", (note,), "note.id"):
-        if len(other.title) >= SHORTEST and other.title.casefold() != own.title.casefold():
+        if said.get(other.id, True) and len(other.title) >= SHORTEST and other.title.casefold() != own.title.casefold():
             titles.setdefault(other.title.casefold(), other)
     text, found = own.content.casefold(), []
     for title, other in titles.items():
@@ -131,6 +140,45 @@ def mentions(book: Notebook, note: int) -> list[Mention]:
         if a is not b and a.span.start <= b.span.start and b.span.stop <= a.span.stop
     }
     return [one for one in found if id(one) not in inside]
+
+
+# what the user says of two notes
+
+
+def link_notes(book: Notebook, note: int, other: int, *, together: bool = True) -> None:
+    """The user says that two notes belong together, or that they do not; the last word counts.
+
+    Raises:
+        InputError: no such notes, or the same one twice.
+    """
+    for one in (note, other):
+        book.store.note(one)
+    if note == other:
+        raise InputError(f"#{note}: name two notes; this is the same one twice")
+    book.store.correct("link" if together else "unlink", note, {"other": other})
+
+
+def take_back_link(book: Notebook, note: int, other: int) -> None:
+    """Take back what the user said last of two notes.
+
+    Raises:
+        InputError: nothing was said of them.
+    """
+    last = next((number for number, pair, _ in reversed(_links_said(book.store)) if pair == {note, other}), None)
+    if last is None:
+        raise InputError(f"#{note} and #{other}: nothing was said of them that could be taken back")
+    book.store.take_back(last)
+
+
+def links_said(store: Store, note: int) -> dict[int, bool]:
+    """Other notes -> whether the user's last word was that they belong to this one."""
+    return {(pair - {note}).pop(): together for _, pair, together in _links_said(store) if note in pair}
+
+
+def _links_said(store: Store) -> list[tuple[int, set[int], bool]]:
+    """(number, both notes, whether they belong together) of all that was said, in order."""
+    said = store.corrections("link", "unlink")
+    return [(number, {note, told["other"]}, kind == "link") for number, kind, note, told in said if note is not None]
 
 
 def _alike(book: Notebook, note: int) -> list[tuple[int, float]]:

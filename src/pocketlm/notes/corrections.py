@@ -1,0 +1,146 @@
+"""What the user said of notes, as rows that name notes by their keys; said again of another notes file."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pocketlm.core.errors import InputError
+from pocketlm.core.files import dump_compact
+from pocketlm.data.sources import Source, read_source
+from pocketlm.notes.duplicates import merge
+from pocketlm.notes.learn import thumb
+from pocketlm.notes.notebook import Notebook
+from pocketlm.notes.related import link_notes
+from pocketlm.notes.store import Store
+from pocketlm.notes.tags import tag_note, untag_note
+
+Row = dict[str, Any]
+# kind -> its fields beside the note's, each with what it holds
+FIELDS: dict[str, dict[str, type]] = {
+    "tag": {"tag": str},
+    "untag": {"tag": str},
+    "link": {"other": str},
+    "unlink": {"other": str},
+    "merge": {"other": str, "made": str},
+    "thumb": {"query": str, "up": bool},
+}
+NOTES = ("note", "other", "made")  # fields that name a note
+
+
+@dataclass(frozen=True)
+class Replayed:
+    """What came of saying corrections again.
+
+    Attributes:
+        known: how many were said here already.
+        failed: those that could not be applied, each with the reason.
+    """
+
+    applied: int
+    known: int
+    failed: tuple[tuple[Row, str], ...]
+
+
+def corrections(store: Store) -> list[Row]:
+    """All that the user said and did not take back, in order: at, kind, note, its source, and what a kind has beside it.
+
+    A note is named by its key, one that is gone by its number: `#12`. Of a merge `note` is the one whose text was kept,
+    `other` the one that went into it, `made` the new one.
+    """
+    keys = {
+        id: (key, path)
+        for id, key, path in store.db.execute(
+            "SELECT note.id, key, path FROM note JOIN source ON source.id = note.source"
+        )
+    }
+    at = dict(store.db.execute("SELECT id, at FROM correction").fetchall())
+    rows = []
+    for number, kind, note, told in store.corrections(*FIELDS):
+        named: Row = {"note": note, **told}
+        if kind == "merge":
+            named = {"note": told["kept"], "other": told["gone"], "made": note}
+        row: Row = {"at": at[number], "kind": kind}
+        for name, value in named.items():
+            key, source = keys.get(value, (f"#{value}", "")) if name in NOTES else (value, "")
+            row |= {name: key, f"{name}_source": source} if source and name != "made" else {name: key}
+        rows.append(row)
+    return rows
+
+
+def read_corrections(path: Path) -> list[Row]:
+    """The rows of a file that `corrections` gave.
+
+    Raises:
+        InputError: no such file, or a line that is no correction.
+    """
+    if not path.is_file():
+        raise InputError(f"{path}: no such file; `pocketlm notes corrections --out {path}` writes one")
+    rows = []
+    for item in read_source(Source(path, "json")):
+        row = item.value
+        fields = {"note": str, **FIELDS.get(str(row.get("kind")), {})} if isinstance(row, dict) else {}
+        wrong = [name for name, kind in fields.items() if not isinstance(row.get(name), kind)]
+        if item.problem or len(fields) < 2 or wrong:
+            why = f"lacks {', '.join(wrong)}" if wrong else f"is none of {', '.join(FIELDS)}"
+            raise InputError(item.problem or f"{item.where}: {why}; nothing was applied")
+        rows.append(row)
+    return rows
+
+
+def replay(book: Notebook, rows: Iterable[Row]) -> Replayed:
+    """Say again what rows say, all in one transaction; a row that cannot be applied changes nothing, the others do."""
+    known = {_said(row) for row in corrections(book.store)}
+    made: dict[str, int] = {}  # merges' notes, which may have other keys here
+    failed, applied, again = [], 0, 0
+    with book.store.writing():
+        for row in rows:
+            if _said(row) in known:
+                again += 1
+                continue
+            try:
+                _apply(book, row, made)
+                applied += 1
+            except InputError as error:
+                failed.append((row, str(error)))
+    return Replayed(applied, again, tuple(failed))
+
+
+def _said(row: Row) -> str:
+    """What a row says, whenever and of whichever source."""
+    return dump_compact([row["kind"], row["note"], *(row[name] for name in FIELDS[row["kind"]])])
+
+
+def _apply(book: Notebook, row: Row, made: dict[str, int]) -> None:
+    """Raises InputError: a note is not here, or what is said does not fit it. Then nothing is changed."""
+    kind, note = row["kind"], _note(book.store, row, "note", made)
+    if kind == "tag":
+        tag_note(book, note, row["tag"])
+    elif kind == "untag":
+        untag_note(book, note, row["tag"])
+    elif kind == "thumb":
+        thumb(book, note, row["query"], row["up"])
+    elif kind == "merge":
+        made[row["made"]] = merge(book, note, _note(book.store, row, "other", made))
+    else:
+        link_notes(book, note, _note(book.store, row, "other", made), together=kind == "link")
+
+
+def _note(store: Store, row: Row, field: str, made: dict[str, int]) -> int:
+    """The note of a row's key; of several sources that of its own. Raises InputError: none, or several."""
+    key = row[field]
+    if key in made:
+        return made[key]
+    found = dict(
+        store.db.execute(
+            "SELECT path, note.id FROM note JOIN source ON source.id = note.source WHERE key = ?", (key,)
+        ).fetchall()
+    )
+    own = found.get(row.get(f"{field}_source"))
+    if own is not None or len(found) == 1:
+        return int(own or next(iter(found.values())))
+    if found:
+        raise InputError(f'"{key}" is a note of several sources here: {", ".join(found)}')
+    raise InputError(f'no note is called "{key}" here')
