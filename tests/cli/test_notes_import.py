@@ -10,6 +10,7 @@ from typing import Any
 import command
 import pytest
 
+from pocketlm.notes.importing import import_notes
 from pocketlm.notes.store import Store
 
 
@@ -39,6 +40,18 @@ def test_in_and_out(run):
     code, _, err = run("status", "x.md")
     assert code == 1 and 'no source has a note "x.md"' in err
     assert run("forget", "vault")[1] == "2 notes forgotten\n"
+
+
+def test_a_watch_tells_a_line_of_json_for_each_import(run, monkeypatch):
+    def follow(book, path, tell):
+        Path("vault/b.md").write_text("Changed.")
+        tell(import_notes(book, path))
+
+    monkeypatch.setattr("pocketlm.notes.watching.watch", follow)
+    code, out, err = run("import", "vault", "--encoder", "none", "--watch", "--json")
+    told = [json.loads(line) for line in out.splitlines()]
+    assert code == 0 and [(one["added"], one["changed"]) for one in told] == [(2, 0), (0, 1)]
+    assert all(one["seconds"] >= 0 for one in told) and "Ctrl-C" in err
 
 
 def test_tags_are_written_when_told(run):

@@ -120,6 +120,7 @@ def test_what_is_being_typed(book: Notebook) -> None:
         ("bread", "title", "sourdough")
     ]
     assert [(hit.note.key, hit.why[0].told) for hit in complete(book, "mu")] == [("lyon", "museum")]  # of no title
+    assert complete(book, "m") == []
     assert complete(book, "lyon mus")[0].why[0].told == "lyon, museum"
 
 

@@ -83,6 +83,8 @@ def actions_and_dates(text: str, moment: datetime, people: Iterable[Person] = ()
     def is_ahead(one: Dated) -> bool:
         if any(action.start <= one.start < action.end for action in actions):
             return True
+        if len(one.readings) < 2:  # nothing is open
+            return False
         start, stop = next((place for place in places if place[0] <= one.start < place[1]), (one.start, one.end))
         return lies_ahead(text[start : one.start], text[one.end : stop], bound=one.modifier.startswith(BOUNDS))
 

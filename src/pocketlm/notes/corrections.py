@@ -109,8 +109,8 @@ def replay(book: Notebook, rows: Iterable[Row]) -> Replayed:
 
 
 def _said(row: Row) -> str:
-    """What a row says, whenever and of whichever source."""
-    return dump_compact([row["kind"], row["note"], *(row[name] for name in FIELDS[row["kind"]])])
+    """What a row says, whenever, of whichever source, and whatever a merge's note is called."""
+    return dump_compact([row["kind"], row["note"], *(row[name] for name in FIELDS[row["kind"]] if name != "made")])
 
 
 def _apply(book: Notebook, row: Row, made: dict[str, int]) -> None:

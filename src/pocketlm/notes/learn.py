@@ -90,11 +90,9 @@ def _learn_fusion(book: Notebook, dry_run: bool) -> Learnt:
 def _learn_tags(book: Notebook, dry_run: bool) -> Learnt:
     """The settings of the tags' head under which the proposals for notes are most like the user's own tags."""
     every, current = tag_examples(book), head_settings(book.store)
-    count = len(every.rows) if every.names else 0
-    if count < FEWEST_TAGGED:
-        why = (
-            f"not enough yet: {count} of {FEWEST_TAGGED} notes with tags, of which one is on {FEWEST_OF_A_TAG} at least"
-        )
+    count = len(every.rows)
+    if count < FEWEST_TAGGED or not every.names:
+        why = f"not enough yet: {count} of {FEWEST_TAGGED} notes with tags, {len(every.names)} tags that {FEWEST_OF_A_TAG} notes have"
         return Learnt(tags.LEARNT, 0.0, 0.0, current._asdict(), False, why)
     is_held_out = np.arange(count) % HELD_OUT == 0
     learnt_from, held_out = every.part(~is_held_out), every.part(is_held_out)

@@ -95,13 +95,13 @@ def begun(query: Query, typed: str, *, short: bool = False) -> str:
     Without an index of beginnings, which would take a fifth of the file, the beginnings of common words are slow to look up.
 
     Args:
-        short: look up any beginning.
+        short: look up any beginning of two letters or more: of a million words a tenth of a second at worst.
     """
     last = _last(typed)
     words = [word for word in query.words if word != last and word not in STOP]
     too_little = len(last) < SHORTEST or last in STOP or (len(last) == SHORTEST and last in STARTS)
     if short:
-        too_little = not re.search(r"\w", last)
+        too_little = len(re.findall(r"\w", last)) < 2
     beginning = [] if too_little else [f"{quoted(last)} *"]
     return " AND ".join([*map(quoted, [*words, *query.phrases]), *beginning])
 
