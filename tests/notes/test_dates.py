@@ -101,6 +101,8 @@ def test_an_open_year_has_both_readings_and_the_lean_prefers_one():
         ("The House adjourned till Friday", [(None, "2024-03-09")]),
         ("The school is closed until Monday.", [(None, "2024-03-12")]),
         ("The meeting has been put off to Friday.", [("2024-03-08", "2024-03-09")]),
+        ("The exam was moved to June.", [("2024-06-01", "2024-07-01")]),
+        ("We moved to Rome in June.", [("2023-06-01", "2023-07-01")]),
         ("No more till Michaelmas", [(None, "2024-09-30")]),
         ("We fly to Rome in June and come back in August.", [("2024-06-01", "2024-07-01"), ("2024-08-01", "2024-09-01")]),
         ("Anna’ll come on Friday.", [("2024-03-08", "2024-03-09")]),

@@ -19,7 +19,7 @@ NO_PAST = "indeed hundred kindred sacred naked wicked proceed succeed exceed"
 # telling with these is past, what they tell of is not: adjourned till Friday
 PUT_OFF = (
     "adjourned postponed delayed rescheduled prorogued deferred promised agreed arranged booked invited scheduled planned"
-    " resolved appointed ordered extended borrowed reserved granted allowed asked hired rented lent"
+    " resolved appointed ordered extended borrowed reserved granted allowed asked hired rented lent moved"
 )
 DONE = (
     rf"(?:(?:would|should|could|must|might|will)\s+have|had|has|have|having)\s+(?!(?:to|an?|the|{'|'.join(PUT_OFF.split())})\b)\w+"
