@@ -106,6 +106,8 @@ def test_an_open_year_has_both_readings_and_the_lean_prefers_one():
         ("No more till Michaelmas", [(None, "2024-09-30")]),
         ("We fly to Rome in June and come back in August.", [("2024-06-01", "2024-07-01"), ("2024-08-01", "2024-09-01")]),
         ("Anna’ll come on Friday.", [("2024-03-08", "2024-03-09")]),
+        ("Anna said she'd come on Friday.", [("2024-03-08", "2024-03-09")]),
+        ("Anna said she'd left on Friday.", [("2024-03-01", "2024-03-02")]),
         ("The fair is in May.", [("2024-05-01", "2024-06-01")]),
         # the past tense with a past meaning
         ("I was ill until Friday.", [(None, "2024-03-02")]),

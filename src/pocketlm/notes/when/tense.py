@@ -45,7 +45,7 @@ VERB = re.compile(
     rf"|(?P<present>is|are|am|isn't|aren't|has|have|can))\b",
     re.IGNORECASE,
 )
-SHORTENED = {"'ll": " will", "'re": " are", "'m": " am", "'ve": " have"}
+SHORTENED = {"'ll": " will", "'re": " are", "'m": " am", "'ve": " have", "'d": " would"}
 SHORT = re.compile("|".join(SHORTENED))
 NEXT = re.compile(r"(?:\s+(?:on|in|at|for|the))*\s*", re.IGNORECASE)
 AIM = re.compile(r"\b(?:to|for)\s+(?:the\s+)?\Z", re.IGNORECASE)
