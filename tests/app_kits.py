@@ -102,4 +102,13 @@ class Made(NamedTuple):
 CURVE = [(-5.0, 0.1), (-0.5, 0.6), (-0.001, 0.98)]
 ISOTONIC = Calibration("weakest", "isotonic", knots=CURVE, threshold=0.9, name_threshold=0.6)
 TEMPERATURE = Calibration("answer", "temperature", 1.7, threshold=0.95)
-KITS = ("phone terse", "phone chatml", "phone gemma", "nasty terse", "nasty gemma", "no tools terse", "no tools gemma")
+KITS = (
+    "phone terse",
+    "phone twice",
+    "phone chatml",
+    "phone gemma",
+    "nasty terse",
+    "nasty gemma",
+    "no tools terse",
+    "no tools gemma",
+)

@@ -20,7 +20,7 @@ from pocketlm.core.errors import EnvironmentLacks, InputError
 from pocketlm.engines.base import Engine
 from pocketlm.engines.llamacpp import LlamaCppEngine
 from pocketlm.export.gguf import export_gguf
-from pocketlm.tasks.template import CHATML, TERSE, Message, Template
+from pocketlm.tasks.template import CHATML, TERSE, TWICE, Message, Template
 
 pytest.importorskip("xllamacpp")
 
@@ -231,7 +231,7 @@ def test_without_xllamacpp_the_install_line_is_told(file: Path, monkeypatch: pyt
         LlamaCppEngine(file)
 
 
-@pytest.mark.parametrize("template", [CHATML, TERSE], ids=["chatml", "terse"])
+@pytest.mark.parametrize("template", [CHATML, TERSE, TWICE], ids=["chatml", "terse", "twice"])
 def test_llamacpp_renders_the_prompts_we_train_on(template: Template, tiny: Path, tmp_path: Path) -> None:
     engine = LlamaCppEngine(export_gguf(tiny, tmp_path / "m.gguf", chat_template=template.jinja).path, threads=1)
     turns = [

@@ -24,7 +24,7 @@ from pocketlm.evaluate.explain_page import png, render_page
 from pocketlm.evaluate.explain_text import chance, render_text, times, visible
 from pocketlm.export.gguf import export_gguf
 from pocketlm.tasks.call import Call, CallTask
-from pocketlm.tasks.template import CHATML, GEMMA, TERSE
+from pocketlm.tasks.template import CHATML, GEMMA, TERSE, TWICE
 from pocketlm.tasks.tools import ToolSet
 
 TEXT = "Set an alarm for 7, ü 😀"
@@ -210,11 +210,12 @@ def test_an_answer_that_is_no_calls_is_told() -> None:
     assert [origin.value for origin in cut.origins] == ["7"] and cut.notes[0].startswith("The answer cannot be read")
 
 
-@pytest.mark.parametrize("template", [CHATML, TERSE, GEMMA])
+@pytest.mark.parametrize("template", [CHATML, TERSE, TWICE, GEMMA])
 @pytest.mark.parametrize("task", [None, TASK, CallTask(TASK.tools, "none")])
 def test_a_prompt_is_what_the_task_makes_of_it(template: Any, task: CallTask | None) -> None:
     question = ask("say assistant user\n{content}", template, task)
-    assert question.request in question.text and question.text.endswith(question.request + question.tail)
+    times = template.user.count("{content}")
+    assert [question.text[-back:].startswith(question.request) for back in question.places] == [True] * times
     assert bool(question.system) == (task is TASK)
     assert (question.grammar is None) == (task is None)
     assert question.without(Word("assistant", 4, 13)) == question.text.replace("say assistant user", "say user")

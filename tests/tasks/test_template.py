@@ -6,7 +6,7 @@ import jinja2
 import pytest
 
 from pocketlm.core.errors import InputError
-from pocketlm.tasks.template import CHATML, GEMMA, TEMPLATES, TERSE, Message, Template, template_for
+from pocketlm.tasks.template import CHATML, GEMMA, TEMPLATES, TERSE, TWICE, Message, Template, template_for
 
 TALK = [Message("user", "wake me"), Message("assistant", "when?"), Message("user", "at seven")]
 
@@ -24,6 +24,7 @@ def test_a_model_keeps_the_template_it_carries() -> None:
     tokens = ["<|im_start|>", "<|im_end|>"]
     assert template_for(tokens) is CHATML
     assert template_for(tokens, TERSE.jinja) is TERSE
+    assert template_for(tokens, TWICE.jinja) is TWICE
     assert template_for(tokens, "{{ something else }}") is CHATML
     assert template_for(GEMMA.marks) is GEMMA
     with pytest.raises(InputError, match="instruction-tuned"):
@@ -32,3 +33,8 @@ def test_a_model_keeps_the_template_it_carries() -> None:
 
 def test_terse_has_two_tokens_around_a_request() -> None:
     assert TERSE.render([Message("user", "wake me")]) == "<|im_start|>wake me<|im_end|>"
+
+
+def test_twice_lets_a_request_be_read_again() -> None:
+    assert TWICE.render([Message("user", "wake {me}")]) == "<|im_start|>wake {me}<|im_start|>wake {me}<|im_end|>"
+    assert TWICE.render(TALK[:2]).endswith("<|im_end|>when?<|im_end|>")

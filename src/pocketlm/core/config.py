@@ -232,10 +232,11 @@ class Config(_Section):
     tools_in_prompt: Literal["full", "names", "none"] = Field(
         "none", description="a model tuned for fixed tools needs no list of them in the prompt"
     )
-    template: Literal["auto", "chatml", "terse", "gemma"] = Field(
+    template: Literal["auto", "chatml", "terse", "twice", "gemma"] = Field(
         "auto",
         description="what stands around requests and answers; auto: the base's own chat format, or terse (two tokens instead "
-        "of ChatML's eight) where the prompt holds no tools",
+        "of ChatML's eight) where the prompt holds no tools; twice, terse with the request read twice: more rows right, a third "
+        "more tokens",
     )
     seed: int = Field(0, ge=0, description="one seed for everything")
     data: DataConfig = DataConfig()

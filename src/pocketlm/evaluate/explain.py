@@ -151,26 +151,31 @@ class Explanation:
 
 @dataclass(frozen=True)
 class Question:
-    """What an engine is asked: system + head + request + tail is the prompt; `stop` ends an answer."""
+    """What an engine is asked: the prompt is `system`, then `around` with the request in every gap; `stop` ends an answer."""
 
     system: str
-    head: str
+    around: tuple[str, ...]
     request: str
-    tail: str
     stop: str
     grammar: str | None = None
 
     @property
     def text(self) -> str:
         """The whole prompt."""
-        return self.system + self.head + self.request + self.tail
+        return self.system + self.request.join(self.around)
+
+    @property
+    def places(self) -> list[int]:
+        """Where the request begins, counted back from the prompt's end."""
+        behind = [self.request.join(self.around[i:]) for i in range(1, len(self.around))]
+        return [len(self.request) + len(text) for text in behind]
 
     def without(self, word: Word) -> str:
         """The prompt with a word of the request left out, and the space that stood beside it."""
         left, right = self.request[: word.start], self.request[word.end :]
         if not left or left[-1].isspace():
             right = right.lstrip()
-        return self.system + self.head + (left + right).strip() + self.tail
+        return self.system + (left + right).strip().join(self.around)
 
 
 def ask(text: str, template: Template, task: CallTask | None, *, raw: bool = False, constrain: bool = True) -> Question:
@@ -182,16 +187,16 @@ def ask(text: str, template: Template, task: CallTask | None, *, raw: bool = Fal
     if not text.strip():
         raise InputError('the text is empty; write it in quotes, such as pocketlm explain ENGINE "wake me at 7"')
     if raw:
-        return Question("", "", text, "", "")
+        return Question("", ("", ""), text, "")
     row = CallRow((Message("user", text),), ())
     prompt = task.prompt(row, template) if task else template.render(row.messages)
-    head, _, behind = template.user.partition("{content}")
-    tail = behind + template.answer
-    system = prompt.removesuffix(head + text + tail)
+    first, *more = template.around("user")
+    around = (first, *more[:-1], more[-1] + template.answer)
+    system = prompt.removesuffix(text.join(around))
     if system == template.opening:  # a mark of the template, not a block of text
-        system, head = "", system + head
+        system, around = "", (system + first, *around[1:])
     grammar = task.grammar(template, row) if task and constrain else None
-    return Question(system, head, text, tail, template.stop, grammar)
+    return Question(system, around, text, template.stop, grammar)
 
 
 def explain(
@@ -320,9 +325,9 @@ def _origins(
     """Where each value came from: by leaving words out, and by attention."""
     values = [(span, tokens) for span in spans if (tokens := _covering(case.written, span.start, span.end))]
     without = _leave_out(case, words, [tokens for _, tokens in values]) if values and len(words) > 1 else []
-    request = case.prompt[-1].end - len(case.question.tail) - len(case.question.request)  # begins here
-    read = [_covering(case.prompt, request + word.start, request + word.end) for word in words]
-    places = [[case.hidden + i for i in tokens] for tokens in read]
+    starts = [case.prompt[-1].end - back for back in case.question.places]
+    read = [[_covering(case.prompt, at + word.start, at + word.end) for at in starts] for word in words]
+    places = [[case.hidden + i for tokens in every for i in tokens] for every in read]
     found = []
     for at, (span, tokens) in enumerate(values):
         logprob = _sum([case.written[i] for i in tokens])

@@ -20,10 +20,10 @@ from pocketlm.tasks import compact, gemma
 from pocketlm.tasks.base import Metric, Score, by_length, counted, f1, micro, tags_of, yes
 from pocketlm.tasks.grounding import Grounding
 from pocketlm.tasks.said import by_mention
-from pocketlm.tasks.template import Message, Template
+from pocketlm.tasks.template import TEMPLATES, Message, Template
 from pocketlm.tasks.tools import Call, ToolSet, ValueSpan
 
-FORMATS: dict[str, ModuleType] = {"chatml": compact, "terse": compact, "gemma": gemma}  # by chat template
+FORMATS: dict[str, ModuleType] = {name: gemma if name == "gemma" else compact for name in TEMPLATES}  # by chat template
 TOOLS_IN_PROMPT = ("full", "names", "none")
 Possible = Mapping[str, Mapping[str, Sequence[Any]]]
 MANY_REQUIRED = 7  # a grammar of arguments in any order has a rule for each set of required ones

@@ -39,10 +39,13 @@ class Template:
         """The special tokens it is made of."""
         return sorted(set(re.findall(r"<[a-z_|]+>", self.opening + self.user + self.stop)))
 
+    def around(self, role: str) -> list[str]:
+        """What stands before a message's text, between where it stands twice, and behind it: the text joins them."""
+        return str(getattr(self, role)).split("{content}")
+
     def render(self, messages: Sequence[Message]) -> str:
         """Prompt text: all messages, then the opening of an answer."""
-        parts = {"system": self.system, "user": self.user, "assistant": self.assistant}
-        return self.opening + "".join(parts[m.role].format(content=m.content) for m in messages) + self.answer
+        return self.opening + "".join(m.content.join(self.around(m.role)) for m in messages) + self.answer
 
 
 CHATML = Template(
@@ -71,6 +74,22 @@ TERSE = Template(
     opening="<|im_start|>",
 )
 
+# The request stands twice: a causal model reads the first word before it knows the last one; the second time it has seen all
+# of them (Arora et al. 2024, arXiv:2407.05483; of embeddings Springer et al. 2024, arXiv:2402.15449).
+TWICE = Template(
+    name="twice",
+    system="{content}<|im_end|>",
+    user="{content}<|im_start|>{content}<|im_end|>",
+    assistant="{content}<|im_end|>",
+    answer="",
+    stop="<|im_end|>",
+    jinja=(
+        "{{ '<|im_start|>' }}{% for message in messages %}{% if message['role'] == 'user' %}"
+        "{{ message['content'] + '<|im_start|>' }}{% endif %}{{ message['content'] + '<|im_end|>' }}{% endfor %}"
+    ),
+    opening="<|im_start|>",
+)
+
 GEMMA = Template(
     name="gemma",
     system="<start_of_turn>developer\n{content}<end_of_turn>\n",
@@ -85,7 +104,7 @@ GEMMA = Template(
     ),
 )
 
-TEMPLATES = {template.name: template for template in (CHATML, TERSE, GEMMA)}
+TEMPLATES = {template.name: template for template in (CHATML, TERSE, TWICE, GEMMA)}
 
 
 def template_for(special_tokens: Sequence[str], jinja: str | None = None) -> Template:

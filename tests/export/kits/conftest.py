@@ -31,7 +31,7 @@ def kits(phone: tuple[ToolSet, list[CallRow]], tmp_path_factory: pytest.TempPath
     for name in KITS:
         which, _, template = name.rpartition(" ")
         tools, rows, calibration = of[which]
-        task = CallTask(tools, "none" if template == "terse" else "full")
+        task = CallTask(tools, "none" if template in ("terse", "twice") else "full")
         folder = tmp_path_factory.mktemp("kits") / name.replace(" ", "-")
         threshold = calibration.threshold if calibration else None
         write_kits(

@@ -201,7 +201,7 @@ class Writer:
         writers = [*(self.writer(t) for t in self.named if t.kind != "json"), self.write_arguments()]
         call = (GEMMA_CALL if gemma else COMPACT_CALL).format(p=self.p)
         kept = common | marked
-        before, behind = zip(*(self.kit.around(role) for role in ("system", "user", "assistant")), strict=True)
+        around = [self.kit.template.around(role) for role in ("system", "user", "assistant")]
         return marked | {
             "reader_style": "bool marked; /* strings stand between marks, names have no quotes */" if gemma else "",
             "writer_style": "bool json; /* otherwise as the model writes */" if gemma else "",
@@ -218,8 +218,8 @@ class Writer:
             "read_call": read_call,
             "answer_format": fill("gemma.c.in" if gemma else "compact.c.in", kept),
             "curve": _curve(self.kit.calibration),
-            "before": ", ".join(map(literal, before)),
-            "behind": ", ".join(map(literal, behind)),
+            "around": "\n".join(f"{{{', '.join([*map(literal, parts), 'NULL'])}}}," for parts in around),
+            "most_around": str(max(map(len, around)) + 1),
             "opening": "\n".join(map(literal, self.kit.opening.splitlines(keepends=True))) or '""',
             "answer": literal(self.kit.template.answer),
         }

@@ -12,7 +12,7 @@ from pathlib import Path
 from pocketlm.core.files import write_text
 from pocketlm.evaluate.calibrate import SURE, Calibration
 from pocketlm.export.kits.functions import Field, Function, Type, words
-from pocketlm.export.kits.source import Kit, TypeNames, camel, fill, quote, snake, unique, wrapped
+from pocketlm.export.kits.source import Kit, TypeNames, camel, fill, joined, quote, snake, unique, wrapped
 
 KEYWORDS = words(
     "as break class continue do else false for fun if in interface is null object package return super this throw true try"
@@ -73,7 +73,6 @@ def _units(letter: str) -> str:
 
 def _values(kit: Kit) -> dict[str, str]:
     names = Names(kit)
-    around = {role: kit.around(role) for role in ("system", "user", "assistant")}
     return {
         "title": " ".join(wrapped(f"{kit.name} {kit.version}")),
         "version": literal(kit.version),
@@ -85,9 +84,8 @@ def _values(kit: Kit) -> dict[str, str]:
         "registry": "\n".join(f"{literal(f.name)} to {names.reader(f.arguments)}," for f in kit.functions),
         "confirm": ", ".join(literal(f.name) for f in kit.functions if f.confirm),
         "around": "\n".join(
-            f"Role.{role.upper()} -> {literal(before)} + content + {literal(behind)}" if before
-            else f"Role.{role.upper()} -> content + {literal(behind)}"
-            for role, (before, behind) in around.items()
+            f"Role.{role.upper()} -> {joined('content', kit.template.around(role), literal)}"
+            for role in ("system", "user", "assistant")
         ),
         "opening": "\n".join(literal(line) + "," for line in kit.opening.splitlines(keepends=True)),
         "answer": literal(kit.template.answer),

@@ -57,7 +57,7 @@ def source(kit: Kit) -> str:
             "registry": "\n".join(f"{literal(function.name)}: {name}," for name, function in functions),
             "confirm": ", ".join(literal(f.name) for f in kit.functions if f.confirm),
             "around": "\n".join(
-                f"{literal(role)}: ({', '.join(map(literal, kit.around(role)))}),"
+                f"{literal(role)}: ({', '.join(map(literal, kit.template.around(role)))}),"
                 for role in ("system", "user", "assistant")
             ),
             "opening": "\n".join(literal(line) + "," for line in kit.opening.splitlines(keepends=True)),

@@ -65,11 +65,6 @@ class Kit:
         inner = [t for function in self.functions for t in function.arguments.walk() if t is not function.arguments]
         return [t for t in inner if t.kind in ("choice", "record")]
 
-    def around(self, role: str) -> tuple[str, str]:
-        """What stands before and behind a message in a prompt."""
-        before, _, behind = str(getattr(self.template, role)).partition("{content}")
-        return before, behind
-
     @property
     def ask_threshold(self) -> float | None:
         """Calls whose function is at least this sure are worth asking back about; None: none is."""
@@ -83,8 +78,7 @@ class Kit:
     @property
     def opening(self) -> str:
         """All that stands in front of the first message: the template's opening and the system message."""
-        before, behind = self.around("system")
-        return self.template.opening + (before + self.system + behind if self.system else "")
+        return self.template.opening + (self.system.join(self.template.around("system")) if self.system else "")
 
 
 def fill(file: str, values: dict[str, str]) -> str:
@@ -162,6 +156,12 @@ def quote(text: str, escape: Callable[[str], str], special: str) -> str:
         for letter in text
     )
     return f'"{"".join(shown)}"'
+
+
+def joined(text: str, around: Iterable[str], literal: Callable[[str], str]) -> str:
+    """An expression: what stands around a text, with the variable `text` in every gap. Empty parts are left out."""
+    parts = (part for literally in around for part in (text, literal(literally) if literally else ""))
+    return " + ".join(part for part in list(parts)[1:] if part)
 
 
 def wrapped(text: str, width: int = 100) -> list[str]:

@@ -13,7 +13,7 @@ from pathlib import Path
 from pocketlm.core.files import write_text
 from pocketlm.evaluate.calibrate import SURE, Calibration
 from pocketlm.export.kits.functions import Field, Function, Type, words
-from pocketlm.export.kits.source import Kit, TypeNames, camel, fill, pascal, quote, unique, wrapped
+from pocketlm.export.kits.source import Kit, TypeNames, camel, fill, joined, pascal, quote, unique, wrapped
 
 KEYWORDS = words(
     "associatedtype class deinit enum extension fileprivate func import init inout internal let open operator private"
@@ -90,7 +90,10 @@ def _values(kit: Kit) -> dict[str, str]:
         ),
         "functions": "\n\n".join(names.record(f.arguments, f) for f in kit.functions) + "\n" * bool(kit.named_types()),
         "types": "\n\n".join(names.define(t) for t in kit.named_types()),
-        "around": "\n".join(_turn(role, *kit.around(role)) for role in ("system", "user", "assistant")),
+        "around": "\n".join(
+            f"case .{role}: return {joined('message.content', kit.template.around(role), literal)}"
+            for role in ("system", "user", "assistant")
+        ),
         "opening": "\n".join(literal(line) + "," for line in kit.opening.splitlines(keepends=True)),
         "answer": literal(kit.template.answer),
         "signal": kit.signal,
@@ -106,11 +109,6 @@ def _curve(calibration: Calibration) -> str:
         return f"min(exp(min(signal, 0) / {calibration.temperature!r}), {SURE!r})"
     knots = "".join(f"    ({x!r}, {y!r}),\n" for x, y in calibration.knots)
     return f"let knots: [(signal: Double, chance: Double)] = [\n{knots}]\n{ISOTONIC}"
-
-
-def _turn(role: str, before: str, behind: str) -> str:
-    front = f"{literal(before)} + " if before else ""
-    return f"case .{role}: return {front}message.content + {literal(behind)}"
 
 
 class Names(TypeNames):
