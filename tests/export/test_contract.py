@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import json
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -53,6 +53,29 @@ def test_files_of_an_earlier_form_are_made_anew(trained: Subject, format: Format
     object.__setattr__(earlier, "form", format.form - 1)  # Core ML's is a frozen dataclass
     key = bundle.export(trained, earlier, out=tmp_path / "out", latency=False).manifest["key"]
     assert export(trained, format, tmp_path / "out").manifest["key"] != key
+
+
+def test_no_prompt_is_asked_freely_twice(
+    trained: Subject, format: Format, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if not format.executes:
+        pytest.skip("its runtime does not exist here")
+    plain, asked = type(format).open, list[str]()
+
+    def counting(self: Format, *place: Any, **settings: Any) -> Any:
+        engine = plain(self, *place, **settings)
+        generate = engine.generate
+
+        def counted(prompts: Sequence[str], **more: Any) -> Any:
+            asked.extend(prompts if more.get("grammar") is None else [])
+            return generate(prompts, **more)
+
+        engine.generate = counted
+        return engine
+
+    monkeypatch.setattr(type(format), "open", counting)
+    export(trained, format, tmp_path / "out")
+    assert len(asked) == len(set(asked)) > 0
 
 
 def test_another_precision_replaces_it(trained: Subject, format: Format, tmp_path: Path) -> None:

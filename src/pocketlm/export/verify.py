@@ -6,12 +6,13 @@ give a model that talks, worse. So tokens, prompts, odds, score and ends are eac
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from pocketlm.core.errors import PocketError
-from pocketlm.engines.base import Engine, Generation, Ids
+from pocketlm.engines.base import Engine, Generation, Grammars, Ids, Tick
 from pocketlm.engines.classifier import Classifier, Vectors
 from pocketlm.evaluate.compare import Comparison, compare
 from pocketlm.evaluate.evaluate import Report, evaluate
@@ -112,7 +113,31 @@ def cases(subject: Subject) -> list[Case]:
     ]  # fmt: skip
 
 
-def _verify_decoder(subject: Subject, engine: Engine, converted: Converted) -> Verification:
+class _Remembering:
+    """An engine that gives a free answer once: some of the prompts that are scored were asked before, for their ends."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine, self._answers = engine, dict[tuple[str, int], Generation]()
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._engine, name)
+
+    def generate(
+        self, prompts: Sequence[str], *, max_tokens: int = 128, grammar: Grammars = None, tick: Tick | None = None
+    ) -> list[Generation]:
+        """As the engine, which answers greedily, would again."""
+        if grammar is not None:
+            return self._engine.generate(prompts, max_tokens=max_tokens, grammar=grammar, tick=tick)
+        known = self._answers
+        new = [prompt for prompt in dict.fromkeys(prompts) if (prompt, max_tokens) not in known]
+        answers = self._engine.generate(new, max_tokens=max_tokens, tick=tick) if new else []
+        known |= {(prompt, max_tokens): answer for prompt, answer in zip(new, answers, strict=True)}
+        if tick:
+            tick(len(prompts) - len(new))
+        return [known[prompt, max_tokens] for prompt in prompts]
+
+
+def _verify_decoder(subject: Subject, engine: Any, converted: Converted) -> Verification:
     assert subject.template
     tokenizer = subject.tokenizer
 
@@ -120,6 +145,7 @@ def _verify_decoder(subject: Subject, engine: Engine, converted: Converted) -> V
         ids: list[int] = tokenizer(text, add_special_tokens=False)["input_ids"]
         return ids
 
+    engine = _Remembering(engine)
     checks = [same_ids(_texts(subject), engine.tokenize, wanted)]
     render = getattr(engine, "render", None)
     if render:
@@ -146,7 +172,7 @@ def _texts(subject: Subject) -> list[str]:
     return texts + odd_strings(STRINGS - len(texts), template.marks)
 
 
-def _beside(subject: Subject, engine: Engine, tokenize: Any, converted: Converted) -> list[Check]:
+def _beside(subject: Subject, engine: Any, tokenize: Any, converted: Converted) -> list[Check]:
     """Odds and free answers, beside the model itself, which is opened once for both."""
     from pocketlm.engines.torch_engine import TorchEngine
 
