@@ -25,7 +25,7 @@ from pocketlm.train.checkpoint import Checkpoints
 from pocketlm.train.fused import Block, fuse
 from pocketlm.train.linear import Int8Product
 from pocketlm.train.lora import adapter_state, add_lora, lora_layers, save_adapter
-from pocketlm.train.objective import NextToken
+from pocketlm.train.objective import NextToken, _VocabularyLoss
 from pocketlm.train.optimizer import schedule
 from pocketlm.train.run import train_run
 
@@ -263,6 +263,15 @@ def test_label_smoothing_is_that_of_torch(tiny_llama: Path) -> None:
     use_packed_attention(model)
     got = NextToken(model, smoothing=0.1)(make_batch([row], 0))
     assert got.item() == pytest.approx(want.item(), rel=1e-5)
+
+
+def test_a_loss_in_bf16_is_never_below_zero() -> None:
+    generator = torch.Generator().manual_seed(0)
+    matrix = torch.randn(5000, 64, generator=generator).bfloat16()
+    for label in torch.arange(20)[:, None]:
+        hidden = matrix[label[0]][None].requires_grad_()  # the label's logit is far above all others
+        loss = _VocabularyLoss.apply(hidden, matrix, label, 0.0)  # type: ignore[no-untyped-call]
+        assert 0 <= loss.item() < 1e-3
 
 
 def test_noise_is_bounded_by_the_length_of_the_row(tiny_llama: Path) -> None:

@@ -111,25 +111,28 @@ class _VocabularyLoss(torch.autograd.Function):
         if not ctx.needs_input_grad[0]:  # measuring: bf16 logits are off by hundredths, as much as a small loss
             hidden, matrix = hidden.float(), matrix.float()
         top = torch.full((len(label), 1), -torch.inf, device=hidden.device)
-        total = torch.zeros_like(top)
+        total, own = torch.zeros_like(top), torch.zeros_like(top)
         mean = torch.zeros(hidden.shape, device=hidden.device)
         size = max(512, LOGITS // len(label) // 512 * 512)  # round: odd inner sizes make the products slow
         products, logits = hidden.new_empty((len(label), size)), top.new_empty((len(label), size))
-        for rows in torch.split(matrix, size):
+        for start, rows in zip(range(0, len(matrix), size), torch.split(matrix, size), strict=True):
             if len(rows) < size:  # the last slice
                 products, logits = products[:, : len(rows)].contiguous(), logits[:, : len(rows)].contiguous()
             logits.copy_(torch.mm(hidden, rows.t(), out=products))
+            here = ((label >= start) & (label < start + len(rows))).nonzero()[:, 0]
+            own[here, 0] = logits[here, label[here] - start]  # rounded as the others are: no loss falls below zero
             higher = torch.maximum(top, logits.amax(1, keepdim=True))
             shrink = (top - higher).exp_()
             odds = logits.sub_(higher).exp_()
             total.mul_(shrink).add_(odds.sum(1, keepdim=True))
             mean.mul_(shrink).add_(products.copy_(odds) @ rows)
             top = higher
-        right = matrix[label].float()
+        right, score = matrix[label].float(), own[:, 0]
         if smoothing:  # all logits' mean is the logit of all rows' mean
-            right.mul_(1 - smoothing).add_(matrix.mean(0, dtype=torch.float32), alpha=smoothing)
+            even = matrix.mean(0, dtype=torch.float32)
+            right.mul_(1 - smoothing).add_(even, alpha=smoothing)
+            score = score.mul(1 - smoothing).add_(hidden.float() @ even, alpha=smoothing)
         ctx.save_for_backward((mean / total - right).to(hidden.dtype))
-        score = (hidden.float() * right).sum(1)
         return (top + total.log()).sum() - score.sum()
 
     @staticmethod
