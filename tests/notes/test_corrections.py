@@ -17,7 +17,8 @@ from pocketlm.notes.duplicates import merge
 from pocketlm.notes.learn import thumb
 from pocketlm.notes.note import Draft
 from pocketlm.notes.notebook import Notebook
-from pocketlm.notes.related import link_notes, mentions, related, take_back_link
+from pocketlm.notes.related import link_notes, links_said, mentions, related, take_back_link
+from pocketlm.notes.search import refused
 from pocketlm.notes.tags import tag_note, untag_note
 
 DRAFTS = [
@@ -95,6 +96,35 @@ def test_all_is_said_again_by_the_keys(tmp_path: Path) -> None:
     assert replay(other, rows).known == 6 and len(corrections(other.store)) == 6  # nothing is said twice
 
 
+def test_saying_it_again_ends_with_the_same_last_word(tmp_path: Path) -> None:
+    book, other = filled(tmp_path / "old"), filled(tmp_path / "new")
+    untag_note(book, 1, "roofer")
+    tag_note(book, 1, "Roofer")
+    link_notes(book, 1, 2, together=False)
+    link_notes(book, 2, 1)
+    thumb(book, 1, "leaks", up=False)
+    thumb(book, 1, "leaks")
+    tag_note(other, 1, "roofer")
+    link_notes(other, 1, 2)
+    thumb(other, 1, "leaks")
+    did = replay(other, corrections(book.store))
+    assert (did.applied, did.known) == (6, 0)
+    assert "roofer" in [tag.casefold() for tag in other.store.tags(1)]
+    assert links_said(other.store, 1) == {2: True} and refused(other)["leaks"] == set()
+    assert replay(other, corrections(book.store)).known == 6
+
+
+def test_what_is_said_of_a_merged_note_is_known_by_its_parts(tmp_path: Path) -> None:
+    book, other = filled(tmp_path / "old"), filled(tmp_path / "new")
+    said(book)
+    rows = corrections(book.store)
+    name = rows[3]["made"]
+    told = [row | {field: "1999-12-31 23:59" for field in ("note", "made") if row.get(field) == name} for row in rows]
+    assert replay(other, told).applied == 6  # the merge's note is called otherwise here
+    did = replay(other, told)
+    assert (did.applied, did.known, did.failed) == (0, 6, ())
+
+
 def test_what_cannot_be_applied_is_told_and_changes_nothing(tmp_path: Path) -> None:
     book = filled(tmp_path / "old")
     said(book)
@@ -102,7 +132,7 @@ def test_what_cannot_be_applied_is_told_and_changes_nothing(tmp_path: Path) -> N
     did = replay(other, corrections(book.store))
     assert did.applied == 4 and [(row["kind"], why) for row, why in did.failed] == [
         ("merge", 'no note is called "tax.md" here'),
-        ("tag", f'no note is called "{corrections(book.store)[4]["note"]}" here'),
+        ("tag", f'"{corrections(book.store)[4]["note"]}" was made by a merge that could not be applied here'),
     ]
     twice = other.store.source("/second", "json")
     add_note(other, twice, DRAFTS[0])
@@ -118,7 +148,7 @@ def test_a_file_with_a_broken_line_applies_nothing(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"said.jsonl:2: lacks tag; nothing was applied"):
         read_corrections(file)
     file.write_text('{"kind": "like", "note": "roof.md"}\n')
-    with pytest.raises(InputError, match="is none of tag, untag"):
+    with pytest.raises(InputError, match="its kind is none of tag, untag"):
         read_corrections(file)
     with pytest.raises(InputError, match="no such file"):
         read_corrections(tmp_path / "none.jsonl")
