@@ -156,6 +156,15 @@ class Store:
         )
         return dict(rows)
 
+    def tag_names(self) -> list[str]:
+        """The name of every tag, proposed ones too, by a step in the index for each: quick where many notes share few tags."""
+        rows = self.db.execute(
+            "WITH RECURSIVE one(name) AS (SELECT min(name) FROM tag UNION ALL"
+            " SELECT (SELECT min(name) FROM tag WHERE tag.name > one.name) FROM one WHERE name IS NOT NULL)"
+            " SELECT name FROM one WHERE name IS NOT NULL"
+        )
+        return [name for (name,) in rows]
+
     def folders(self) -> list[str]:
         """Every folder that notes are in, by name."""
         return [
@@ -376,7 +385,6 @@ def _connect(path: Path, password: str) -> Any:
         db.execute("PRAGMA journal_mode = WAL")
         db.execute("PRAGMA synchronous = FULL")
         db.execute("PRAGMA foreign_keys = ON")
-        db.create_function("casefold", 1, str.casefold, deterministic=True)
     except library.DatabaseError as error:
         db.close()
         if "locked" in str(error):
