@@ -6,7 +6,7 @@ import sqlite3
 from pathlib import Path
 
 import pytest
-from notes_tools import add_note, make_notebook
+from notes_tools import add_note, make_notebook, plans
 
 from pocketlm.core.errors import InputError
 from pocketlm.notes.note import Draft, Link, Span
@@ -94,6 +94,11 @@ def test_a_note_is_found_by_number_key_and_title(tmp_path: Path) -> None:
         book.store.find("same")
     with pytest.raises(InputError, match="no note is called"):
         book.store.find("nothing")
+    for name in ("²", "#" + "9" * 30):
+        with pytest.raises(InputError, match="no note is called"):
+            book.store.find(name)
+    for name in ("b.md", "OTHER"):
+        assert not any(step.startswith("SCAN") for step in plans(book.store, lambda name=name: book.store.find(name)))
 
 
 def test_an_older_file_is_brought_up_to_date(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

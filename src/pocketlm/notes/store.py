@@ -24,6 +24,7 @@ WAIT_S = 30  # for another writer
 COLUMNS = "note.id, note.key, note.content, note.title, note.date, note.folder, source.path"
 NOTES = f"SELECT {COLUMNS} FROM note JOIN source ON source.id = note.source"
 ALIVE = "note.merged IS NULL"
+DIGITS = 19  # from which on a number may be too large for SQLite
 
 
 class Busy(InputError):
@@ -114,10 +115,12 @@ class Store:
         Raises:
             InputError: none is called so, or several.
         """
-        if name.removeprefix("#").isdigit() and self._row("id = ?", int(name.removeprefix("#"))):
-            return self._standing(int(name.removeprefix("#")))
-        names = ("note.key = ?", "note.title = ?", "lower(note.title) = lower(?)")
-        for where in [*(f"{ALIVE} AND {one}" for one in names), *names]:
+        number = name.removeprefix("#")
+        if number.isdecimal() and len(number) < DIGITS and self._row("id = ?", int(number)):
+            return self._standing(int(number))
+        anyhow = "note.title = ?1 COLLATE NOCASE"  # which the index of titles has
+        names = ("note.source IN (SELECT id FROM source) AND note.key = ?1", f"{anyhow} AND note.title = ?1", anyhow)
+        for where in [*(f"{one} AND +{ALIVE}" for one in names), *names]:
             rows = self.db.execute(f"SELECT note.id FROM note WHERE {where} LIMIT 20", (name,)).fetchall()
             found = list({note.id: note for (id,) in rows if (note := self._standing(id))}.values())
             if len(found) == 1:
