@@ -84,6 +84,13 @@ def test_tags_of_the_source_and_of_the_user(tmp_path: Path) -> None:
     assert book.store.all_tags() == {"guessed": 1, "mine": 1, "new": 1}
 
 
+def test_what_was_said_is_not_looked_through_for_a_new_note(tmp_path: Path) -> None:
+    book = make_notebook(tmp_path, ["one"])
+    draft = Draft("a", "text", tags=("own",))
+    assert not any("correction" in step for step in plans(book.store, lambda: add_note(book, 1, draft)))
+    assert any("correction" in step for step in plans(book.store, lambda: add_note(book, 1, draft, 2)))
+
+
 def test_a_note_is_found_by_number_key_and_title(tmp_path: Path) -> None:
     book = make_notebook(
         tmp_path,

@@ -207,8 +207,8 @@ class Store:
     ) -> int:
         """Store a note with its passages (start, stop, vector), new or in place of note `id`; returns its number.
 
-        Tags that the user gave here stay; those of the source are replaced, but for those that the user took off. With another text than before, a note that was
-        merged stands for itself again: what the merge made still says the old one.
+        Tags that the user gave here stay; those of the source are replaced, but for those that the user took off. With another
+        text than before, a note that was merged stands for itself again: what the merge made still says the old one.
         """
         row = (
             source,
@@ -221,6 +221,7 @@ class Store:
             hash,
             draft.stamp,
         )
+        said: dict[tuple[int | None, str], bool] = {}  # of a note that is new nothing was said
         with self.writing():
             if id is None:
                 marks = ", ".join("?" * len(row))
@@ -232,13 +233,15 @@ class Store:
             else:
                 if self.note(id).content != draft.content:
                     self._take_merges_back(id)
+                said = self.said_of_tags(id) if draft.tags else {}
                 self._drop_index(id)
                 self.db.execute(
                     "UPDATE note SET source = ?, key = ?, title = ?, content = ?, date = ?, folder = ?, head = ?, hash = ?,"
                     " stamp = ? WHERE id = ?",
                     (*row, id),
                 )
-            self._index(id, draft, passages)
+            tags = [tag for tag in draft.tags if said.get((id, tag.casefold()), True)]
+            self._index(id, draft, tags, passages)
             self._changed()
         return id
 
@@ -333,15 +336,15 @@ class Store:
     def _row(self, where: str, value: Any, columns: str = "id") -> Any:
         return self.db.execute(f"SELECT {columns} FROM note WHERE {where}", (value,)).fetchone()
 
-    def _index(self, id: int, draft: Draft, passages: Iterable[tuple[int, int, bytes | None]]) -> None:
+    def _index(
+        self, id: int, draft: Draft, tags: Iterable[str], passages: Iterable[tuple[int, int, bytes | None]]
+    ) -> None:
         self.db.executemany(
             "INSERT INTO passage(note, start, stop, vector) VALUES(?, ?, ?, ?)",
             [(id, *passage) for passage in passages],
         )
         self._words("NULL, id", id)
-        said = self.said_of_tags(id)
-        tags = [(id, tag) for tag in draft.tags if said.get((id, tag.casefold()), True)]
-        self.db.executemany("INSERT OR IGNORE INTO tag(note, name) VALUES(?, ?)", tags)
+        self.db.executemany("INSERT OR IGNORE INTO tag(note, name) VALUES(?, ?)", [(id, tag) for tag in tags])
         links = [(id, link.kind, link.target, link.start, link.stop) for link in draft.links]
         self.db.executemany("INSERT OR IGNORE INTO link VALUES(?, ?, ?, ?, ?)", links)
 
