@@ -165,6 +165,8 @@ def test_the_commands(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: p
     assert "you said" in run("related", "A")[1]
     assert run("unlink", "A", "B", "--undo")[1] == "#1 A and #2 B: nothing is said of them\n"
     assert run("corrections")[1] == "no corrections\n"
+    assert run("corrections", "--out", "none.jsonl")[1] == "none.jsonl: 0 corrections\n"
+    assert run("corrections", "--replay", "none.jsonl")[1].startswith("0 applied")
     run("unlink", "A", "B")
     run("tag", "A", "x")
     assert [row["note"] for row in json.loads(run("corrections", "--json")[1])] == ["a.md", "a.md"]

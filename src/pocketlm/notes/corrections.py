@@ -78,8 +78,8 @@ def read_corrections(path: Path) -> list[Row]:
     """
     if not path.is_file():
         raise InputError(f"{path}: no such file; `pocketlm notes corrections --out {path}` writes one")
-    rows = []
-    for item in read_source(Source(path, "json")):
+    rows: list[Row] = []
+    for item in read_source(Source(path, "json")) if path.stat().st_size else ():  # where nothing was said it is empty
         row = item.value
         fields = {"note": str, **FIELDS.get(str(row.get("kind")), {})} if isinstance(row, dict) else {}
         wrong = [name for name, kind in fields.items() if not isinstance(row.get(name), kind)]
