@@ -87,7 +87,8 @@ def search(
         each: passages of one note at the most.
 
     Raises:
-        InputError: an unknown way, a filter that is no date, or vectors of another encoder than the notebook's.
+        InputError: an unknown way, a filter that is no date, a tag or folder that no note has, or vectors of another encoder
+            than the notebook's.
     """
     if by not in WAYS:
         raise InputError(f'no search by "{by}"; there are {", ".join(WAYS)}')
