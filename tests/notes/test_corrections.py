@@ -13,7 +13,7 @@ from notes_tools import add_note, make_notebook
 
 from pocketlm.core.errors import InputError
 from pocketlm.notes.corrections import corrections, read_corrections, replay
-from pocketlm.notes.duplicates import merge
+from pocketlm.notes.duplicates import merge, unmerge
 from pocketlm.notes.learn import thumb
 from pocketlm.notes.note import Draft
 from pocketlm.notes.notebook import Notebook
@@ -49,6 +49,17 @@ def test_a_link_of_the_user_counts_first_and_the_last_word_counts(tmp_path: Path
         take_back_link(book, 3, 2)
     with pytest.raises(InputError, match="same one twice"):
         link_notes(book, 3, 3)
+
+
+def test_what_was_said_of_a_merged_note_counts_for_what_stands_for_it(tmp_path: Path) -> None:
+    book = filled(tmp_path)
+    link_notes(book, 3, 1)
+    link_notes(book, 3, 4, together=False)
+    made = merge(book, 3, 4)
+    assert links_said(book.store, made) == {1: True} and links_said(book.store, 1) == {made: True}
+    assert related(book, made)[0].note.id == 1
+    unmerge(book, made)
+    assert links_said(book.store, 3) == {1: True, 4: False}
 
 
 def test_notes_that_do_not_belong_together_are_not_proposed_for_a_link(tmp_path: Path) -> None:
