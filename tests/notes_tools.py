@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from pocketlm.notes.note import Draft
 from pocketlm.notes.notebook import Notebook, to_bytes
 from pocketlm.notes.passages import passages
+from pocketlm.notes.store import Store
 
 SAME = {
     "car": "automobile",
@@ -51,6 +52,16 @@ def add_note(book: Notebook, source: int, draft: Draft, id: int | None = None) -
     vectors = to_bytes(book.embedder.embed([draft.content[start:stop] for start, stop in places]))
     parts = [(start, stop, vector) for (start, stop), vector in zip(places, vectors, strict=True)]
     return book.store.put(source, draft, hashlib.sha256(draft.content.encode()).hexdigest(), parts, id)
+
+
+def plans(store: Store, act: Callable[[], object]) -> list[str]:
+    """How SQLite goes about what an act asks of the notes file: SCAN reads a whole table or index, SEARCH looks up."""
+    said: list[str] = []
+    store.db.set_trace_callback(said.append)
+    act()
+    store.db.set_trace_callback(None)
+    asked = [sql for sql in said if sql.startswith(("SELECT", "WITH", "UPDATE", "DELETE"))]
+    return [row[3] for sql in asked for row in store.db.execute(f"EXPLAIN QUERY PLAN {sql}")]
 
 
 def _words(text: str) -> list[str]:

@@ -13,11 +13,12 @@ from notes_tools import add_note, make_notebook
 
 from pocketlm.core.errors import InputError
 from pocketlm.notes.corrections import corrections, read_corrections, replay
-from pocketlm.notes.duplicates import merge
+from pocketlm.notes.duplicates import merge, unmerge
 from pocketlm.notes.learn import thumb
 from pocketlm.notes.note import Draft
 from pocketlm.notes.notebook import Notebook
-from pocketlm.notes.related import link_notes, mentions, related, take_back_link
+from pocketlm.notes.related import link_notes, links_said, mentions, related, take_back_link
+from pocketlm.notes.search import refused
 from pocketlm.notes.tags import tag_note, untag_note
 
 DRAFTS = [
@@ -48,6 +49,17 @@ def test_a_link_of_the_user_counts_first_and_the_last_word_counts(tmp_path: Path
         take_back_link(book, 3, 2)
     with pytest.raises(InputError, match="same one twice"):
         link_notes(book, 3, 3)
+
+
+def test_what_was_said_of_a_merged_note_counts_for_what_stands_for_it(tmp_path: Path) -> None:
+    book = filled(tmp_path)
+    link_notes(book, 3, 1)
+    link_notes(book, 3, 4, together=False)
+    made = merge(book, 3, 4)
+    assert links_said(book.store, made) == {1: True} and links_said(book.store, 1) == {made: True}
+    assert related(book, made)[0].note.id == 1
+    unmerge(book, made)
+    assert links_said(book.store, 3) == {1: True, 4: False}
 
 
 def test_notes_that_do_not_belong_together_are_not_proposed_for_a_link(tmp_path: Path) -> None:
@@ -95,6 +107,35 @@ def test_all_is_said_again_by_the_keys(tmp_path: Path) -> None:
     assert replay(other, rows).known == 6 and len(corrections(other.store)) == 6  # nothing is said twice
 
 
+def test_saying_it_again_ends_with_the_same_last_word(tmp_path: Path) -> None:
+    book, other = filled(tmp_path / "old"), filled(tmp_path / "new")
+    untag_note(book, 1, "roofer")
+    tag_note(book, 1, "Roofer")
+    link_notes(book, 1, 2, together=False)
+    link_notes(book, 2, 1)
+    thumb(book, 1, "leaks", up=False)
+    thumb(book, 1, "leaks")
+    tag_note(other, 1, "roofer")
+    link_notes(other, 1, 2)
+    thumb(other, 1, "leaks")
+    did = replay(other, corrections(book.store))
+    assert (did.applied, did.known) == (6, 0)
+    assert "roofer" in [tag.casefold() for tag in other.store.tags(1)]
+    assert links_said(other.store, 1) == {2: True} and refused(other)["leaks"] == set()
+    assert replay(other, corrections(book.store)).known == 6
+
+
+def test_what_is_said_of_a_merged_note_is_known_by_its_parts(tmp_path: Path) -> None:
+    book, other = filled(tmp_path / "old"), filled(tmp_path / "new")
+    said(book)
+    rows = corrections(book.store)
+    name = rows[3]["made"]
+    told = [row | {field: "1999-12-31 23:59" for field in ("note", "made") if row.get(field) == name} for row in rows]
+    assert replay(other, told).applied == 6  # the merge's note is called otherwise here
+    did = replay(other, told)
+    assert (did.applied, did.known, did.failed) == (0, 6, ())
+
+
 def test_what_cannot_be_applied_is_told_and_changes_nothing(tmp_path: Path) -> None:
     book = filled(tmp_path / "old")
     said(book)
@@ -102,7 +143,7 @@ def test_what_cannot_be_applied_is_told_and_changes_nothing(tmp_path: Path) -> N
     did = replay(other, corrections(book.store))
     assert did.applied == 4 and [(row["kind"], why) for row, why in did.failed] == [
         ("merge", 'no note is called "tax.md" here'),
-        ("tag", f'no note is called "{corrections(book.store)[4]["note"]}" here'),
+        ("tag", f'"{corrections(book.store)[4]["note"]}" was made by a merge that could not be applied here'),
     ]
     twice = other.store.source("/second", "json")
     add_note(other, twice, DRAFTS[0])
@@ -118,7 +159,7 @@ def test_a_file_with_a_broken_line_applies_nothing(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"said.jsonl:2: lacks tag; nothing was applied"):
         read_corrections(file)
     file.write_text('{"kind": "like", "note": "roof.md"}\n')
-    with pytest.raises(InputError, match="is none of tag, untag"):
+    with pytest.raises(InputError, match="its kind is none of tag, untag"):
         read_corrections(file)
     with pytest.raises(InputError, match="no such file"):
         read_corrections(tmp_path / "none.jsonl")
@@ -135,6 +176,8 @@ def test_the_commands(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: p
     assert "you said" in run("related", "A")[1]
     assert run("unlink", "A", "B", "--undo")[1] == "#1 A and #2 B: nothing is said of them\n"
     assert run("corrections")[1] == "no corrections\n"
+    assert run("corrections", "--out", "none.jsonl")[1] == "none.jsonl: 0 corrections\n"
+    assert run("corrections", "--replay", "none.jsonl")[1].startswith("0 applied")
     run("unlink", "A", "B")
     run("tag", "A", "x")
     assert [row["note"] for row in json.loads(run("corrections", "--json")[1])] == ["a.md", "a.md"]

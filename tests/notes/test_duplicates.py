@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
+from datetime import datetime
 from pathlib import Path
 
+import numpy as np
 import pytest
-from notes_tools import add_note, make_notebook
+from notes_tools import FakeEmbedder, add_note, make_notebook
+from numpy.typing import NDArray
 
 from pocketlm.core.errors import InputError
 from pocketlm.notes.duplicates import alike, as_rows, difference, difference_page, duplicates, merge, union, unmerge
 from pocketlm.notes.note import Draft
 from pocketlm.notes.notebook import Notebook
+from pocketlm.notes.own import create_note
 from pocketlm.notes.search import search
 
 LONG = " ".join(f"Sentence {i} tells of thing{i} and place{i}, seen by person{i} in year{i}." for i in range(12))
@@ -116,3 +122,33 @@ def test_the_difference(book: Notebook) -> None:
     page = difference_page(book, duplicates(book)[:1])
     assert "<mark>" in page and "#1 Long" in page
     assert union("It rained. We stayed.", "We stayed. It was cold.") == "It rained. We stayed.\n\nIt was cold."
+
+
+def test_two_programs_do_not_merge_the_same_notes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    book = make_notebook(tmp_path, ["The form is due.", "The form is due. Send it."])
+    other = Notebook(tmp_path / "notes.db", encoder=FakeEmbedder(), generator="none")
+    writing = book.store.writing
+
+    def late() -> AbstractContextManager[None]:
+        monkeypatch.undo()
+        merge(other, 1, 2)  # just before this one may write
+        return writing()
+
+    monkeypatch.setattr(book.store, "writing", late)
+    with pytest.raises(InputError, match="is merged already"):
+        merge(book, 1, 2)
+    assert [note.id for note in book.store.notes()] == [3]
+
+
+def test_two_programs_write_notes_in_the_same_minute(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    book, at = make_notebook(tmp_path, ["one"]), datetime(2024, 3, 1, 9, 30)
+    other = Notebook(tmp_path / "notes.db", encoder=FakeEmbedder(), generator="none")
+    embed = book.embedder.embed
+
+    def slow(texts: Sequence[str]) -> NDArray[np.float32]:
+        monkeypatch.undo()
+        create_note(other, "theirs", written=at)
+        return embed(texts)
+
+    monkeypatch.setattr(book.embedder, "embed", slow)
+    assert create_note(book, "ours", written=at).key == "2024-03-01 09:30 (2)"

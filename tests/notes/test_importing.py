@@ -20,7 +20,7 @@ from pocketlm.notes.importing import Imported, forget, import_all, import_notes,
 from pocketlm.notes.notebook import Notebook, to_bytes
 from pocketlm.notes.own import create_note
 from pocketlm.notes.search import search
-from pocketlm.notes.store import OWN
+from pocketlm.notes.store import OWN, Busy, Store
 
 
 class Counting(FakeEmbedder):
@@ -99,6 +99,37 @@ def test_what_fails_keeps_its_older_version_and_is_mended(tmp_path: Path, vault:
     (vault / "a.md").write_text("Mended.")
     assert numbers(import_notes(book, vault)) == (0, 1, 0, 0, 2, 0)
     assert states_of(book.store, "a.md")[str(vault)] == "indexed" and status(book.store)[0]["failed"] == {}
+
+
+def test_what_the_system_refuses_stops_no_other_source(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    book, (closed, open_) = opened(tmp_path), (tmp_path / "closed.json", tmp_path / "open.json")
+    for file in (closed, open_):
+        file.write_text('[{"id": "a", "text": "One."}]')
+        import_notes(book, file)
+        file.write_text('[{"id": "a", "text": "Two."}]')
+    read = importing.read
+
+    def refused(path: Path, *given: Any) -> Any:
+        if path == closed:
+            raise PermissionError(13, "Permission denied", str(path))
+        return read(path, *given)
+
+    monkeypatch.setattr(importing, "read", refused)
+    done = import_all(book)
+    assert "cannot be read (Permission denied)" in done[str(closed)].failed[str(closed)]
+    assert done[str(open_)].changed == 1 and "Permission" in status(book.store)[0]["failed"][str(closed)]
+
+
+def test_another_program_that_writes_is_no_fault_of_a_source(tmp_path: Path) -> None:
+    book, file = opened(tmp_path), tmp_path / "notes.json"
+    file.write_text('[{"id": "a", "text": "One."}]')
+    import_notes(book, file)
+    file.write_text('[{"id": "a", "text": "Two."}]')
+    with Store(book.store.path) as other, other.writing():
+        book.store.db.execute("PRAGMA busy_timeout = 0")
+        with pytest.raises(Busy, match="another program is writing"):
+            import_all(book)
+    assert status(book.store)[0]["failed"] == {}
 
 
 def test_a_source_that_cannot_be_read_is_failed_until_it_can(tmp_path: Path) -> None:

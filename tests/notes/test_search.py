@@ -6,7 +6,7 @@ from datetime import datetime
 from pathlib import Path
 
 import pytest
-from notes_tools import FakeEmbedder, add_note, make_notebook
+from notes_tools import FakeEmbedder, add_note, make_notebook, plans
 
 from pocketlm.core.errors import InputError
 from pocketlm.notes.note import Draft, Link
@@ -67,6 +67,13 @@ def test_names_of_tags_and_folders_hold_what_is_nested_and_case_does_not_count(b
     with pytest.raises(InputError, match='no note is in the folder "q"; there are travel, travel/france'):
         search(book, "folder:q")
     assert complete(book, "tag:helth pi") == []  # while one types nothing is refused
+
+
+def test_a_tag_is_looked_up_whatever_its_case(book: Notebook) -> None:
+    search(book, "pills")  # what is kept beside the file is made
+    steps = plans(book.store, lambda: search(book, "pills tag:HEALTH"))
+    assert any("SEARCH tag USING INDEX tag_name" in step for step in steps)
+    assert not any(step.startswith("SCAN tag") for step in steps)
 
 
 def test_filters(book: Notebook) -> None:

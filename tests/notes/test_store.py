@@ -6,7 +6,7 @@ import sqlite3
 from pathlib import Path
 
 import pytest
-from notes_tools import add_note, make_notebook
+from notes_tools import add_note, make_notebook, plans
 
 from pocketlm.core.errors import InputError
 from pocketlm.notes.note import Draft, Link, Span
@@ -84,6 +84,13 @@ def test_tags_of_the_source_and_of_the_user(tmp_path: Path) -> None:
     assert book.store.all_tags() == {"guessed": 1, "mine": 1, "new": 1}
 
 
+def test_what_was_said_is_not_looked_through_for_a_new_note(tmp_path: Path) -> None:
+    book = make_notebook(tmp_path, ["one"])
+    draft = Draft("a", "text", tags=("own",))
+    assert not any("correction" in step for step in plans(book.store, lambda: add_note(book, 1, draft)))
+    assert any("correction" in step for step in plans(book.store, lambda: add_note(book, 1, draft, 2)))
+
+
 def test_a_note_is_found_by_number_key_and_title(tmp_path: Path) -> None:
     book = make_notebook(
         tmp_path,
@@ -94,6 +101,11 @@ def test_a_note_is_found_by_number_key_and_title(tmp_path: Path) -> None:
         book.store.find("same")
     with pytest.raises(InputError, match="no note is called"):
         book.store.find("nothing")
+    for name in ("²", "#" + "9" * 30):
+        with pytest.raises(InputError, match="no note is called"):
+            book.store.find(name)
+    for name in ("b.md", "OTHER"):
+        assert not any(step.startswith("SCAN") for step in plans(book.store, lambda name=name: book.store.find(name)))
 
 
 def test_an_older_file_is_brought_up_to_date(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

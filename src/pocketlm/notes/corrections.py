@@ -8,13 +8,13 @@ from pathlib import Path
 from typing import Any
 
 from pocketlm.core.errors import InputError
-from pocketlm.core.files import dump_compact
 from pocketlm.data.sources import Source, read_source
 from pocketlm.notes.duplicates import merge
 from pocketlm.notes.learn import thumb
+from pocketlm.notes.note import Note
 from pocketlm.notes.notebook import Notebook
 from pocketlm.notes.related import link_notes
-from pocketlm.notes.store import Store
+from pocketlm.notes.store import OWN, Store
 from pocketlm.notes.tags import tag_note, untag_note
 
 Row = dict[str, Any]
@@ -78,13 +78,13 @@ def read_corrections(path: Path) -> list[Row]:
     """
     if not path.is_file():
         raise InputError(f"{path}: no such file; `pocketlm notes corrections --out {path}` writes one")
-    rows = []
-    for item in read_source(Source(path, "json")):
+    rows: list[Row] = []
+    for item in read_source(Source(path, "json")) if path.stat().st_size else ():  # where nothing was said it is empty
         row = item.value
         fields = {"note": str, **FIELDS.get(str(row.get("kind")), {})} if isinstance(row, dict) else {}
         wrong = [name for name, kind in fields.items() if not isinstance(row.get(name), kind)]
         if item.problem or len(fields) < 2 or wrong:
-            why = f"lacks {', '.join(wrong)}" if wrong else f"is none of {', '.join(FIELDS)}"
+            why = f"lacks {', '.join(wrong)}" if wrong else f"is no correction; its kind is none of {', '.join(FIELDS)}"
             raise InputError(item.problem or f"{item.where}: {why}; nothing was applied")
         rows.append(row)
     return rows
@@ -92,28 +92,46 @@ def read_corrections(path: Path) -> list[Row]:
 
 def replay(book: Notebook, rows: Iterable[Row]) -> Replayed:
     """Say again what rows say, all in one transaction; a row that cannot be applied changes nothing, the others do."""
-    known = {_said(row) for row in corrections(book.store)}
-    made: dict[str, int] = {}  # merges' notes, which may have other keys here
+    made: dict[str, Note | None] = {}  # merges' notes, which may have other keys here; None: not made
     failed, applied, again = [], 0, 0
     with book.store.writing():
+        known: dict[tuple[str, ...], dict[str, Row]] = {}  # what was said of -> what was said -> its row
+        for row in corrections(book.store):
+            known.setdefault(_said_of(row, made), {})[_word(row)] = row
         for row in rows:
-            if _said(row) in known:
+            about = _said_of(row, made)
+            if same := known.get(about, {}).get(_word(row)):
                 again += 1
+                if "made" in row:
+                    made[row["made"]] = book.store.note(_note(book.store, same | {"made_source": OWN}, "made", {}))
                 continue
             try:
                 _apply(book, row, made)
-                applied += 1
             except InputError as error:
                 failed.append((row, str(error)))
+                if "made" in row:
+                    made[row["made"]] = None
+                continue
+            applied += 1
+            known.pop(about, None)  # the last word counts: what follows of the same has to be said again
     return Replayed(applied, again, tuple(failed))
 
 
-def _said(row: Row) -> str:
-    """What a row says, whenever, of whichever source, and whatever a merge's note is called."""
-    return dump_compact([row["kind"], row["note"], *(row[name] for name in FIELDS[row["kind"]] if name != "made")])
+def _said_of(row: Row, made: dict[str, Note | None]) -> tuple[str, ...]:
+    """What a row speaks of, whenever, of whichever source, and whatever a merge's note is called."""
+    kind, fields = row["kind"].removeprefix("un"), FIELDS[row["kind"]]
+    keys = [row[name] for name in ("note", "other") if name in fields or name == "note"]
+    notes = [note.key if (note := made.get(key)) else key for key in keys]
+    beside = [row[name].casefold() if name == "tag" else row[name] for name in ("tag", "query") if name in fields]
+    return (kind, *(sorted(notes) if kind == "link" else notes), *beside)
 
 
-def _apply(book: Notebook, row: Row, made: dict[str, int]) -> None:
+def _word(row: Row) -> str:
+    """What a row says of that: that it fits, or that it does not."""
+    return f"{row['kind']} {row.get('up', '')}"
+
+
+def _apply(book: Notebook, row: Row, made: dict[str, Note | None]) -> None:
     """Raises InputError: a note is not here, or what is said does not fit it. Then nothing is changed."""
     kind, note = row["kind"], _note(book.store, row, "note", made)
     if kind == "tag":
@@ -123,19 +141,21 @@ def _apply(book: Notebook, row: Row, made: dict[str, int]) -> None:
     elif kind == "thumb":
         thumb(book, note, row["query"], row["up"])
     elif kind == "merge":
-        made[row["made"]] = merge(book, note, _note(book.store, row, "other", made))
+        made[row["made"]] = book.store.note(merge(book, note, _note(book.store, row, "other", made)))
     else:
         link_notes(book, note, _note(book.store, row, "other", made), together=kind == "link")
 
 
-def _note(store: Store, row: Row, field: str, made: dict[str, int]) -> int:
+def _note(store: Store, row: Row, field: str, made: dict[str, Note | None]) -> int:
     """The note of a row's key; of several sources that of its own. Raises InputError: none, or several."""
     key = row[field]
+    if note := made.get(key):
+        return note.id
     if key in made:
-        return made[key]
+        raise InputError(f'"{key}" was made by a merge that could not be applied here')
     found = dict(
         store.db.execute(
-            "SELECT path, note.id FROM note JOIN source ON source.id = note.source WHERE key = ?", (key,)
+            "SELECT path, note.id FROM source CROSS JOIN note ON note.source = source.id WHERE key = ?", (key,)
         ).fetchall()
     )
     own = found.get(row.get(f"{field}_source"))

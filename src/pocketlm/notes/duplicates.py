@@ -179,15 +179,15 @@ def merge(book: Notebook, keep: int, gone: int) -> int:
     from pocketlm.notes.own import create_note
 
     store = book.store
-    first, second = store.note(keep), store.note(gone)
     if keep == gone:
         raise InputError(f"#{keep}: a note cannot be merged with itself")
-    for note in (first, second):
-        if store.db.execute("SELECT merged FROM note WHERE id = ?", (note.id,)).fetchone()[0]:
-            raise InputError(f"#{note.id}: is merged already; take that back first")
-    tags = list(dict.fromkeys([*store.tags(keep), *store.tags(gone)]))
-    title = first.title or second.title or first.key
-    with store.writing():
+    with store.writing():  # from here on no other program merges either of them
+        first, second = store.note(keep), store.note(gone)
+        for note in (first, second):
+            if store.db.execute("SELECT merged FROM note WHERE id = ?", (note.id,)).fetchone()[0]:
+                raise InputError(f"#{note.id}: is merged already; take that back first")
+        tags = list(dict.fromkeys([*store.tags(keep), *store.tags(gone)]))
+        title = first.title or second.title or first.key
         made = create_note(book, union(first.content, second.content), title, tags, first.written)
         store.set_merged(keep, made.id)
         store.set_merged(gone, made.id)

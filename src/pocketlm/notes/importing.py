@@ -101,9 +101,18 @@ def import_notes(book: Notebook, path: Path | str) -> Imported:
 
 @contextmanager
 def _keeping_fault(store: Store, path: Path) -> Iterator[None]:
-    """Keep why a source that is known cannot be read."""
+    """Keep why a source that is known cannot be read.
+
+    Raises:
+        InputError: also for what the operating system refuses.
+    """
     try:
-        yield
+        try:
+            yield
+        except OSError as error:
+            raise InputError(
+                f"{path}: cannot be read ({error.strerror or error}); mend that and import again"
+            ) from None
     except Busy:
         raise
     except InputError as error:
@@ -124,7 +133,7 @@ def import_all(book: Notebook) -> dict[str, Imported]:
     One that cannot be read keeps no other from it: its notes stay, and it is told as failed under its own path.
 
     Raises:
-        InputError: nothing was imported yet. EnvironmentLacks: as `import_notes`.
+        InputError: nothing was imported yet. Busy: see `Store.writing`. EnvironmentLacks: as `import_notes`.
     """
     store = book.store
     paths = [path for (path,) in store.db.execute("SELECT path FROM source WHERE kind <> 'own' ORDER BY id")]
@@ -134,6 +143,8 @@ def import_all(book: Notebook) -> dict[str, Imported]:
     for path in paths:
         try:
             done[path] = import_notes(book, path)
+        except Busy:  # no fault of the source's; the others would wait as long
+            raise
         except InputError as error:
             done[path] = Imported(failed={path: _without(path, error)})
     if is_other_encoder(book):

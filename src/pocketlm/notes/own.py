@@ -30,11 +30,12 @@ def create_note(
     book.check_encoder()
     date = (written or datetime.now()).isoformat(timespec="minutes")
     source = book.store.source(OWN, OWN)
-    draft = Draft(_free_key(book, source, date.replace("T", " ")), text, title, date, tags=tuple(tags))
     places = parts_of(text)
     vectors = to_bytes(book.embedder.embed([read_as(text, title, *place) for place in places]))
     parts = [(start, stop, vector or None) for (start, stop), vector in zip(places, vectors, strict=True)]
     with book.store.writing():
+        key = _free_key(book, source, date.replace("T", " "))
+        draft = Draft(key, text, title, date, tags=tuple(tags))
         book.store.set(ENCODER_SETTING, book.encoder_uri)
         return book.store.note(book.store.put(source, draft, hash_of(draft), parts))
 

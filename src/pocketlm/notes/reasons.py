@@ -26,7 +26,7 @@ class Why:
     """Why a hit is there.
 
     Attributes:
-        kind: words, phrase, meaning, title, tag, folder, link or date.
+        kind: words, phrase, meaning, title, tag, folder, link or date; missed: no note is of the time that was named.
         told: a few words for people, such as the words that match, or "0.71 alike".
     """
 

@@ -176,9 +176,21 @@ def links_said(store: Store, note: int) -> dict[int, bool]:
 
 
 def _links_said(store: Store) -> list[tuple[int, set[int], bool]]:
-    """(number, both notes, whether they belong together) of all that was said, in order."""
+    """(number, both notes, whether they belong together) of all that was said, in order; of a merged note by what stands for it."""
+    into = dict(store.db.execute("SELECT id, merged FROM note WHERE merged IS NOT NULL").fetchall())
+
+    def standing(note: int) -> int:
+        while note in into:
+            note = into[note]
+        return note
+
     said = store.corrections("link", "unlink")
-    return [(number, {note, told["other"]}, kind == "link") for number, kind, note, told in said if note is not None]
+    pairs = [
+        (number, {standing(note), standing(told["other"])}, kind == "link")
+        for number, kind, note, told in said
+        if note is not None
+    ]
+    return [one for one in pairs if len(one[1]) == 2]  # both may be in one note by now
 
 
 def _alike(book: Notebook, note: int) -> list[tuple[int, float]]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pocketlm.core.errors import InputError
+from pocketlm.core.files import dump_compact
 from pocketlm.notes import words as by_words
 from pocketlm.notes.dates import period_of
 from pocketlm.notes.nearest import Ints, cosines, signs_of
@@ -21,7 +22,7 @@ from pocketlm.notes.notebook import ENCODER_SETTING, NO_ENCODER, Notebook
 from pocketlm.notes.passages import Place
 from pocketlm.notes.query import Filters, Query, day_span, parse, same
 from pocketlm.notes.reasons import Scored, Why, with_reasons
-from pocketlm.notes.store import Store
+from pocketlm.notes.store import ALIVE
 
 __all__ = ["Filters", "Hit", "Scored", "Why", "complete", "score", "search"]
 
@@ -44,6 +45,8 @@ GRAINS = (
 LISTED = 200  # notes of a time or a tag alone
 NEAR = 0.5  # likeness of names from which one is told for another
 SHOWN = 5  # names that are told where none is near
+FOLDERS = "folders"  # among the caches
+TAGGED = "tag.name IN (SELECT value FROM json_each(?)) AND tag.origin <> 'model'"  # as a list of names says
 SURE = 0.4  # confidence from which an expression is taken for a time: "may" and bare numbers are below
 SECOND = timedelta(seconds=1)
 
@@ -84,7 +87,8 @@ def search(
         each: passages of one note at the most.
 
     Raises:
-        InputError: an unknown way, a filter that is no date, or vectors of another encoder than the notebook's.
+        InputError: an unknown way, a filter that is no date, a tag or folder that no note has, or vectors of another encoder
+            than the notebook's.
     """
     if by not in WAYS:
         raise InputError(f'no search by "{by}"; there are {", ".join(WAYS)}')
@@ -145,16 +149,16 @@ def _in_period(book: Notebook, asked: Query, today: datetime) -> tuple[Query, st
     rest = " ".join((asked.text[: period.start] + asked.text[period.end :]).split())
     narrowed = parse(rest, replace(asked.filters, since=since, until=until))
     narrowed = replace(narrowed, phrases=asked.phrases, without=asked.without)
-    where, values = _conditions(narrowed.filters)
+    where, values = _conditions(book, narrowed.filters)
     sql = f"SELECT 1 FROM note WHERE merged IS NULL AND {' AND '.join(where)} LIMIT 1"
     return (narrowed if book.store.db.execute(sql, values).fetchone() else asked), period.text
 
 
 def _scored(book: Notebook, asked: Query, by: str) -> list[Scored]:
-    _check_known(book.store, asked.filters)
+    _check_known(book, asked.filters)
     db, among = book.store.db, _among(book, asked.filters)
     if not asked.text:
-        return [Scored(passage, 0.0, None, 0.0) for passage in _listed(db, asked.filters)] if asked.filters else []
+        return [Scored(passage, 0.0, None, 0.0) for passage in _listed(book, asked.filters)] if asked.filters else []
     # what has neither the best words nor the nearest meaning does not come first by both
     left = None if among.passages is None else len(among.passages)
     expression, common = by_words.expression_of(db, asked, left) if by != "meaning" else ("", False)
@@ -213,7 +217,7 @@ class _Among:
 
 
 def _among(book: Notebook, filters: Filters) -> _Among:
-    where, values = _conditions(filters)
+    where, values = _conditions(book, filters)
     db = book.store.db
     barred = [row[0] for row in db.execute("SELECT id FROM note WHERE merged IS NOT NULL")] + list(filters.without)
     if not where and not barred:
@@ -226,12 +230,12 @@ def _among(book: Notebook, filters: Filters) -> _Among:
     return _Among(signs.ids[mask], mask)
 
 
-def _listed(db: Any, filters: Filters) -> list[int]:
+def _listed(book: Notebook, filters: Filters) -> list[int]:
     """The first passages of the notes that filters leave, in order of writing: what a time or a tag alone finds."""
-    where, values = _conditions(filters)
+    where, values = _conditions(book, filters)
     where += ["merged IS NULL", "id NOT IN (SELECT value FROM json_each(?))"]
     chosen = f"SELECT id FROM note WHERE {' AND '.join(where)} ORDER BY date, id LIMIT {LISTED}"
-    rows = db.execute(
+    rows = book.store.db.execute(
         "SELECT min(passage.id) FROM passage JOIN note ON note.id = passage.note"
         f" WHERE note.id IN ({chosen}) GROUP BY note.id ORDER BY note.date, note.id",
         (*values, by_words.json_list(filters.without)),
@@ -239,7 +243,7 @@ def _listed(db: Any, filters: Filters) -> list[int]:
     return [row[0] for row in rows]
 
 
-def _conditions(filters: Filters) -> tuple[list[str], list[Any]]:
+def _conditions(book: Notebook, filters: Filters) -> tuple[list[str], list[Any]]:
     where: list[str] = []
     values: list[Any] = []
     if filters.since:
@@ -249,36 +253,47 @@ def _conditions(filters: Filters) -> tuple[list[str], list[Any]]:
         where.append("note.date <> '' AND note.date < ?")
         values.append(_short(day_span(filters.until)[1]))
     for tag in filters.tags:
-        where.append(f"note.id IN (SELECT note FROM tag WHERE {_under('name')} AND origin <> 'model')")
-        values += [tag.casefold()] * 2
+        where.append(f"note.id IN (SELECT note FROM tag WHERE {TAGGED})")
+        values.append(dump_compact(_nested(book.store.tag_names(), tag)))
     if filters.folder:
-        where.append(_under("note.folder"))
-        values += [filters.folder.strip("/").casefold()] * 2
+        where.append("note.folder IN (SELECT value FROM json_each(?))")
+        values.append(dump_compact(_nested(["", *_folders(book)], filters.folder.strip("/"))))
     if filters.source:
         where.append("note.source IN (SELECT id FROM source WHERE path = ?)")
         values.append(filters.source)
     return where, values
 
 
-def _under(column: str) -> str:
-    """A condition: it is called so, or is nested in what is; case does not count."""
-    return f"(casefold({column}) = ? OR instr(casefold({column}), ? || '/') = 1)"
+def _nested(known: Iterable[str], asked: str) -> list[str]:
+    """Of names those that are called so, or are nested in what is; case does not count."""
+    plain = asked.casefold()
+    return [name for name in known if (one := name.casefold()) == plain or one.startswith(f"{plain}/")]
 
 
-def _check_known(store: Store, filters: Filters) -> None:
+def _folders(book: Notebook) -> list[str]:
+    """Every folder; no index has them, so they are kept."""
+    kept = book.caches.get(FOLDERS)
+    if kept is None or kept[0] != book.store.version:
+        kept = book.caches[FOLDERS] = (book.store.version, book.store.folders())
+    return list(kept[1])
+
+
+def _check_known(book: Notebook, filters: Filters) -> None:
     """Raises InputError: no note has a tag, or is in a folder, of that name."""
-    if not (filters.tags or filters.folder):
-        return
-    tags, folders = list(store.all_tags()), store.folders()
-    for what, asked, known in (
-        *(("tagged", tag, tags) for tag in filters.tags),
-        *(("in the folder", folder, folders) for folder in filter(None, [filters.folder.strip("/")])),
-    ):
-        plain = {name.casefold(): name for name in known}
-        if not any(name == asked.casefold() or name.startswith(f"{asked.casefold()}/") for name in plain):
-            near = get_close_matches(asked.casefold(), plain, 1, NEAR)
-            hint = f"; the nearest is {plain[near[0]]}" if near else f"; there are {', '.join(known[:SHOWN]) or 'none'}"
-            raise InputError(f'no note is {what} "{asked}"{hint}')
+    store, folder = book.store, filters.folder.strip("/")
+    for tag in filters.tags:
+        sql = f"SELECT 1 FROM tag JOIN note ON note.id = tag.note WHERE {TAGGED} AND +{ALIVE} LIMIT 1"
+        if not store.db.execute(sql, (dump_compact(_nested(store.tag_names(), tag)),)).fetchone():
+            raise _unknown("tagged", tag, list(store.all_tags()))
+    if folder and not _nested(_folders(book), folder):
+        raise _unknown("in the folder", folder, _folders(book))
+
+
+def _unknown(what: str, asked: str, known: Sequence[str]) -> InputError:
+    plain = {name.casefold(): name for name in known}
+    near = get_close_matches(asked.casefold(), plain, 1, NEAR)
+    hint = f"; the nearest is {plain[near[0]]}" if near else f"; there are {', '.join(known[:SHOWN]) or 'none'}"
+    return InputError(f'no note is {what} "{asked}"{hint}')
 
 
 def _filtered(note: Note, filters: Filters) -> tuple[Why, ...]:
