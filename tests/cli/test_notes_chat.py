@@ -55,11 +55,23 @@ def test_scripts_get_a_line_of_json_for_each_request(notes: Any) -> None:
     assert json.loads(notes("reminders", "--json"))["reminders"][0]["text"] == "bake"
 
 
-@pytest.mark.parametrize("typed", ["yes\n", "no\n", "", "quit\n"])
+@pytest.mark.parametrize("typed", ["yes\n", "no\n", "quit\n"])
 def test_one_request_reads_what_is_said_to_its_question(notes: Any, typed: str) -> None:
     told = notes("chat", "remind me to bake in three days", typed=typed)
     assert "(yes or no)" in told and ("I will remind you" in told) == (typed == "yes\n")
     assert ("bake" in notes("reminders")) == (typed == "yes\n")
+
+
+def test_one_request_whose_question_is_not_answered_failed(notes: Any) -> None:
+    assert "add --yes" in notes("chat", "remind me to bake in three days", code=1)
+    assert "bake" not in notes("reminders")
+
+
+def test_the_notes_file_is_not_written_over(notes: Any) -> None:
+    before = Path("notes.db").read_bytes()
+    for command in (["corrections", "--out"], ["timeline", "--ics"], ["reminders", "--ics"], ["dupes", "--page"]):
+        assert "is the notes file itself" in notes(*command, "notes.db", code=1)
+    assert Path("notes.db").read_bytes() == before
 
 
 def test_yes_can_be_said_beforehand(notes: Any) -> None:

@@ -17,7 +17,9 @@ from pocketlm.notes.duplicates import alike, as_rows, difference, difference_pag
 from pocketlm.notes.note import Draft
 from pocketlm.notes.notebook import Notebook
 from pocketlm.notes.own import create_note
+from pocketlm.notes.related import link_notes, links_said
 from pocketlm.notes.search import search
+from pocketlm.notes.tags import tag_note
 
 LONG = " ".join(f"Sentence {i} tells of thing{i} and place{i}, seen by person{i} in year{i}." for i in range(12))
 
@@ -78,6 +80,19 @@ def test_a_merge_and_back(book: Notebook) -> None:
     assert [one for one in after if one[0] != 2] == [one for one in before if one[0] != 2]
     with pytest.raises(InputError, match="not made by a merge"):
         unmerge(book, made)
+
+
+def test_what_was_said_of_a_merge_is_said_of_its_parts_when_it_ends(tmp_path: Path) -> None:
+    book = make_notebook(tmp_path, [Draft(key, f"Note {key} says this.") for key in "abcd"])
+    made = merge(book, 1, 2)
+    tag_note(book, made, "money")
+    link_notes(book, made, 3)
+    link_notes(book, 4, made, together=False)
+    add_note(book, 1, Draft("a", "Note a says something else."), 1)
+    assert [book.store.tags(note) for note in (1, 2)] == [["money"], ["money"]]
+    for part in (1, 2):
+        assert links_said(book.store, part) == {3: True, 4: False}
+    assert not [told for _, _, note, told in book.store.corrections() if made in (note, told.get("other"))]
 
 
 def test_what_a_merge_was_made_of_changes_or_goes(book: Notebook) -> None:

@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from pocketlm.cli.common import Json, be_quiet, output, task_for
-from pocketlm.cli.notes_common import DB, Db, Encoder, Password, opened
+from pocketlm.cli.notes_common import DB, Db, Encoder, Password, opened, other_than
+from pocketlm.core.errors import InputError
 
 if TYPE_CHECKING:
     from pocketlm.notes.assistant import Assistant
@@ -47,6 +48,7 @@ def chat(
     One request waits for what you say to a question of its own; "bye", "exit" or "quit" ends a conversation.
     """
     be_quiet(as_json)
+    other_than(db, history)
     from pocketlm.core.progress import say
     from pocketlm.notes.assistant import Assistant
 
@@ -78,6 +80,7 @@ def reminders(
 ) -> None:
     """Show the reminders that were set in the chat; mark them as done, or hand them to a calendar."""
     be_quiet(as_json)
+    other_than(db, ics)
     from pocketlm.core.files import atomic_path
     from pocketlm.notes import reminders as kept
     from pocketlm.notes.abilities import say_reminder
@@ -171,6 +174,8 @@ def _turns(assistant: Assistant, lines: Iterator[str], is_one: bool, yes: bool) 
             yield "yes"
         if is_one and not assistant.pending:
             return
+    if is_one and assistant.pending:
+        raise InputError("the question was not answered, so nothing was made; answer on the next line, or add --yes")
 
 
 def _typed(history: Path | None, *, greet: bool) -> Iterator[str]:

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from pocketlm.core.errors import InputError
+
 if TYPE_CHECKING:
     from pocketlm.notes.notebook import Notebook
 
@@ -24,6 +26,16 @@ Since = Annotated[str, typer.Option(help="Notes written on this day or later: 20
 Until = Annotated[str, typer.Option(help="Notes written on this day or earlier.")]
 Tag = Annotated[list[str], typer.Option(help="Notes with this tag; repeat for several.")]
 Folder = Annotated[str, typer.Option(help="Notes in this folder or below.")]
+
+
+def other_than(db: Path, target: Path | None) -> None:
+    """Refuse to write to the notes file what is no notes file.
+
+    Raises:
+        InputError: the target is that file.
+    """
+    if target and target.exists() and db.exists() and target.samefile(db):
+        raise InputError(f"{target}: is the notes file itself and would be lost; write to another file")
 
 
 def opened(db: Path, password: str, encoder: str = "", generator: str = "") -> Notebook:

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from pocketlm.cli.common import Json, be_quiet, output
-from pocketlm.cli.notes_common import DB, Db, NoteName, Password, opened
+from pocketlm.cli.notes_common import DB, Db, NoteName, Password, opened, other_than
 from pocketlm.core.errors import InputError
 
 Other = Annotated[str, typer.Argument(help="The other note.")]
@@ -40,6 +40,7 @@ def corrections(
 ) -> None:
     """List all that you said of notes: tags, links, merges and thumbs; keep it in a file, or say it again of another notes file."""
     be_quiet(as_json)
+    other_than(db, out)
     from pocketlm.core.files import write_jsonl
     from pocketlm.notes import corrections as said
 

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from pocketlm.cli.common import Json, be_quiet, output
-from pocketlm.cli.notes_common import DB, Db, NoteName, Password
+from pocketlm.cli.notes_common import DB, Db, NoteName, Password, other_than
 from pocketlm.core.errors import InputError
 
 SHOWN = 50  # events
@@ -57,6 +57,7 @@ def timeline(
 ) -> None:
     """List what the notes tell of in the order in which it happened, not in that of writing."""
     be_quiet(as_json)
+    other_than(db, ics)
     from pocketlm.core.files import atomic_path
     from pocketlm.notes.dates import period_of
     from pocketlm.notes.store import Store

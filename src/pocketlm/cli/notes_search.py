@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from pocketlm.cli.common import Json, be_quiet, output
-from pocketlm.cli.notes_common import DB, Db, Folder, Password, Since, Until, opened
+from pocketlm.cli.notes_common import DB, Db, Folder, Password, Since, Until, opened, other_than
 from pocketlm.core.errors import InputError
 
 if TYPE_CHECKING:
@@ -79,6 +79,7 @@ def evaluate(
 ) -> None:
     """Make questions of your own notes and measure how well they are found, cited and refused."""
     be_quiet(as_json)
+    other_than(db, file)
     from pocketlm.notes.evaluate import measure, table
     from pocketlm.notes.search import WAYS
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from pocketlm.cli.common import Json, be_quiet, output
-from pocketlm.cli.notes_common import DB, Db, NoteName, Password, opened
+from pocketlm.cli.notes_common import DB, Db, NoteName, Password, opened, other_than
 from pocketlm.core.errors import InputError
 
 if TYPE_CHECKING:
@@ -108,6 +108,7 @@ def dupes(
     from pocketlm.notes import duplicates as dup
 
     be_quiet(as_json)
+    other_than(db, page)
     with opened(db, password) as book:
         if merge:
             made = dup.merge(book, book.store.find(merge[0]).id, book.store.find(merge[1]).id)
@@ -125,7 +126,7 @@ def dupes(
         else:
             pairs = dup.duplicates(book, least, meaning=meaning)
             if page:
-                write_text(page, dup.difference_page(book, pairs[:100]))
+                write_text(page, dup.difference_page(book, pairs))
             lines = [
                 f"{p.kind:<8}{p.score:>5.0%}  {_named(book, p.first)}  |  {_named(book, p.second)}"
                 for p in pairs[:SHOWN]
@@ -150,6 +151,7 @@ def mood(
     from pocketlm.notes.note import on_one_line
 
     be_quiet(as_json)
+    other_than(db, page)
     with opened(db, password) as book:
         points = moods.mood(book, by, since, until)
         if not points:

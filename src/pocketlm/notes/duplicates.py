@@ -25,6 +25,7 @@ NEAR = 0.3  # share of the smaller note's runs of words that the other has too .
 NEAR_SHORT = 0.6  # ... and where one is short: a few words are soon shared
 SHORT = 8  # words below which a note must be the other's like to the letter
 ALIKE = 0.9  # cosine from which notes are taken to say the same in other words
+COMPARED = 100  # pairs whose differences are told
 STEP = ("kind", "first", "second")  # of a difference
 WORD = re.compile(r"\w+")
 
@@ -137,24 +138,24 @@ def difference(a: str, b: str) -> list[tuple[str, str, str]]:
 
 
 def as_rows(book: Notebook, pairs: Sequence[Pair]) -> list[dict[str, Any]]:
-    """Pairs as JSON writes them, with the notes' keys and names, and what only one of them has or both have otherwise."""
+    """Pairs as JSON writes them, with the notes' keys and names, and of the first what only one of them has or both have otherwise."""
     rows = []
-    for pair in pairs:
+    for place, pair in enumerate(pairs):
         first, second = book.store.note(pair.first), book.store.note(pair.second)
         row = asdict(pair)
         for side, note in (("first", first), ("second", second)):
             row |= {f"{side}_key": note.key, f"{side}_name": note.name}
-        steps = difference(first.content, second.content)
+        steps = difference(first.content, second.content) if place < COMPARED else []
         rows.append(row | {"difference": [dict(zip(STEP, step, strict=True)) for step in steps if step[0] != "same"]})
     return rows
 
 
 def difference_page(book: Notebook, pairs: Sequence[Pair]) -> str:
-    """Pairs side by side as a page of HTML; what only one has is marked."""
+    """Pairs side by side as a page of HTML, not more than can be read; what only one has is marked."""
     from pocketlm.core import page
 
     parts = []
-    for pair in pairs:
+    for pair in pairs[:COMPARED]:
         first, second = book.store.note(pair.first), book.store.note(pair.second)
         sides = ["", ""]
         for kind, *texts in difference(first.content, second.content):
@@ -196,7 +197,7 @@ def merge(book: Notebook, keep: int, gone: int) -> int:
 
 
 def unmerge(book: Notebook, made: int) -> tuple[int, int]:
-    """Take a merge back; returns the numbers of both notes, which are as they were.
+    """Take a merge back; returns the numbers of both notes, which are as they were, with what was said of the merge's since.
 
     Raises:
         InputError: the note is not a merge's.
@@ -205,10 +206,8 @@ def unmerge(book: Notebook, made: int) -> tuple[int, int]:
     found = [(id, told) for id, _, note, told in store.corrections("merge") if note == made]
     if not found:
         raise InputError(f"#{made}: was not made by a merge; `pocketlm notes dupes --merges` lists those that were")
-    number, told = found[-1]
-    with store.writing():
-        store.remove(made)  # notes that stood behind it stand for themselves again
-        store.take_back(number)
+    _, told = found[-1]
+    store.end_merge(made)
     return int(told["kept"]), int(told["gone"])
 
 

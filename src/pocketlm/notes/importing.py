@@ -60,8 +60,8 @@ class Imported:
 def import_notes(book: Notebook, path: Path | str) -> Imported:
     """Bring the notes of a file or folder up to date.
 
-    Another encoder than the one the file was made with encodes all notes anew, in the same last transaction. A source that was
-    imported before and cannot be read now is kept as failed, until it can be read again.
+    Another encoder than the one the file was made with encodes all notes anew, in the same last transaction. A source that
+    cannot be read is kept as failed, until it can be read or is forgotten.
 
     Raises:
         InputError: nothing there that is read as notes, or nothing any more where notes were. EnvironmentLacks: the encoder is

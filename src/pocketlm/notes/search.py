@@ -100,7 +100,7 @@ def search(
         )
         hits = sorted(hits, key=lambda hit: hit.note.id in wrong)[:count]  # what was marked as wrong comes last
     if period and asked.filters.since == asked.filters.until == "":
-        missed = Why("missed", f"no note is of the time “{period}”; all were searched")
+        missed = Why("missed", f"no note is of the time “{period}”, so it was left out")
         return [replace(hit, why=(*hit.why, missed)) for hit in hits]
     if period:
         return [replace(hit, why=(*hit.why, Why("date", f"written {hit.note.date}, {period}"))) for hit in hits]

@@ -265,6 +265,13 @@ class Store:
             self.db.execute("DELETE FROM note WHERE id = ?", (id,))
             self._changed()
 
+    def end_merge(self, made: int) -> None:
+        """Remove the note that a merge made: those behind it stand for themselves again, with what the user said of it since."""
+        with self.writing():
+            self._pass_on(made)
+            self.remove(made)
+            self.db.execute("UPDATE correction SET undone = 1 WHERE kind = 'merge' AND note = ?", (made,))
+
     def set_merged(self, id: int, into: int | None) -> None:
         """Another note stands for this one from now on; None: it stands for itself again."""
         with self.writing():
@@ -352,8 +359,22 @@ class Store:
         """Remove the notes that merges made of this one; what else they stand for stands for itself again."""
         made = self._row("id = ?", id, "merged")[0]
         if made is not None:
-            self.remove(made)
-            self.db.execute("UPDATE correction SET undone = 1 WHERE kind = 'merge' AND note = ?", (made,))
+            self.end_merge(made)
+
+    def _pass_on(self, made: int) -> None:
+        """What the user said of a merge's note is said of the notes behind it, in the same order."""
+        parts = [id for (id,) in self.db.execute("SELECT id FROM note WHERE merged = ?", (made,)).fetchall()]
+        for number, kind, note, told in self.corrections("tag", "untag", "link", "unlink", "thumb"):
+            if made not in (note, told.get("other")):
+                continue
+            for part in parts:
+                if kind in ("tag", "untag"):
+                    (self.tag if kind == "tag" else self.untag)(part, told["tag"])
+                if note == made:
+                    self.correct(kind, part, told)
+                else:
+                    self.correct(kind, note, {**told, "other": part})
+            self.take_back(number)
 
     def _drop_index(self, id: int) -> None:
         self._words("'delete', id", id)
