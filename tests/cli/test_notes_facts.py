@@ -48,5 +48,8 @@ def test_the_timeline_of_a_period_and_as_a_calendar(run, tmp_path):
     code, out, _ = run("timeline", "--ics", str(tmp_path / "notes.ics"))
     assert code == 0 and "2019-05" in out and "Choir" in out
     assert (tmp_path / "notes.ics").read_bytes().count(b"BEGIN:VEVENT") == 3
+    tmp_path.joinpath("long.json").write_text('[{"id": "ill", "content": "I was ill from 2 May to 5 June 2018."}]')
+    run("import", str(tmp_path / "long.json"))
+    assert "2018-05-02 to 2018-06-05 (day)" in run("timeline", "2018")[1]
     code, _, err = run("timeline", "blue")
     assert code == 1 and "names no period" in err

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Annotated
 
@@ -75,7 +75,7 @@ def timeline(
         with atomic_path(ics) as aside:
             aside.write_bytes(as_ics(found))
     shown = found[: limit or (len(found) if as_json else SHOWN)]
-    lines = [f"{_when(event.first, event.last, event.grain):<24} #{event.note}  {event.what[:90]}" for event in shown]
+    lines = [f"{_when(event.first, event.last, event.grain):<30} #{event.note}  {event.what[:90]}" for event in shown]
     if len(found) > len(shown):
         lines.append(f"... {len(found) - len(shown)} more; --limit shows them, --ics FILE writes all")
     output(as_json, as_rows(shown), "\n".join(lines) or "no events found")
@@ -87,7 +87,8 @@ def _when(first: datetime | None, last: datetime | None, grain: str) -> str:
         return f"before {last:%Y-%m-%d}"
     if last is None:
         return f"since {first:%Y-%m-%d}"
-    shown = {"year": "%Y", "month": "%Y-%m", "hour": "%Y-%m-%d %H:%M", "minute": "%Y-%m-%d %H:%M"}.get(
-        grain, "%Y-%m-%d"
-    )
-    return f"{first.strftime(shown)} ({grain})"
+    if grain in ("hour", "minute"):
+        return f"{first:%Y-%m-%d %H:%M} ({grain})"
+    shown = {"year": "%Y", "month": "%Y-%m"}.get(grain, "%Y-%m-%d")
+    begin, end = first.strftime(shown), (last - timedelta(minutes=1)).strftime(shown)
+    return f"{begin if begin == end else f'{begin} to {end}'} ({grain})"
