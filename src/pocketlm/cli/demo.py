@@ -24,7 +24,7 @@ def demo(
     overrides: Set = [],  # noqa: B006  typer reads the default, nothing writes to it
     as_json: Json = False,
 ) -> None:
-    """Train, score, export and verify the packaged sample project; 7 to 11 minutes on 2 cores, no GPU.
+    """Train, score, export and verify the packaged sample project; 7 to 13 minutes on 2 cores, no GPU.
 
     Repeating it reuses whatever is unchanged.
     """
