@@ -116,17 +116,17 @@ def score(book: Notebook, question: str, count: int = 50, filters: Filters | Non
 def complete(book: Notebook, prefix: str, count: int = 8) -> list[Hit]:
     """Notes for what has been typed so far, the last word unfinished; by words only, in milliseconds.
 
-    A short beginning is looked for in titles, and only where none begins so in the notes' words.
+    A short beginning is looked for in titles alone: in the words of 100,000 notes it would take seconds.
     """
     db = book.store.db
     with _reading(db):
         asked = parse(prefix)
         expression = by_words.begun(asked, prefix)
-        titles = by_words.titled(db, prefix.strip(), count) if prefix.strip() and not expression else []
-        if expression := expression or by_words.begun(asked, prefix, short=not titles):
+        if expression:
             many = by_words.held(db, expression, NEWEST) == NEWEST
             found = by_words.scored(db, expression, _among(book, asked.filters).passages, NEWEST, common=many)
         else:
+            titles = by_words.titled(db, prefix.strip(), count) if prefix.strip() else []
             found = [(passage, 0.0) for passage in titles]
         hits = [Scored(passage, score, None, score) for passage, score in found]
         return _hits(book, by_words.begun_any(asked, prefix), hits, count, 1)

@@ -89,19 +89,14 @@ def expression_of(db: Any, query: Query, among: int | None = None, most: int = M
     return (f"({expression}) NOT {any_of(query.without)}" if query.without else expression), common
 
 
-def begun(query: Query, typed: str, *, short: bool = False) -> str:
+def begun(query: Query, typed: str) -> str:
     """The expression for what is being typed: all of its words, the last one perhaps unfinished; empty where that is too little.
 
     Without an index of beginnings, which would take a fifth of the file, the beginnings of common words are slow to look up.
-
-    Args:
-        short: look up any beginning of two letters or more: of a million words a tenth of a second at worst.
     """
     last = _last(typed)
     words = [word for word in query.words if word != last and word not in STOP]
     too_little = len(last) < SHORTEST or last in STOP or (len(last) == SHORTEST and last in STARTS)
-    if short:
-        too_little = len(re.findall(r"\w", last)) < 2
     beginning = [] if too_little else [f"{quoted(last)} *"]
     return " AND ".join([*map(quoted, [*words, *query.phrases]), *beginning])
 
