@@ -129,7 +129,7 @@ def complete(book: Notebook, prefix: str, count: int = 8) -> list[Hit]:
             titles = by_words.titled(db, prefix.strip(), count) if prefix.strip() else []
             found = [(passage, 0.0) for passage in titles]
         hits = [Scored(passage, score, None, score) for passage, score in found]
-        return _hits(book, by_words.begun_any(asked, prefix), hits, count, 1)
+        return _hits(book, by_words.any_of([*asked.words, *asked.phrases]), hits, count, 1)
 
 
 def _in_period(book: Notebook, asked: Query, today: datetime) -> tuple[Query, str]:

@@ -101,13 +101,6 @@ def begun(query: Query, typed: str) -> str:
     return " AND ".join([*map(quoted, [*words, *query.phrases]), *beginning])
 
 
-def begun_any(query: Query, typed: str) -> str:
-    """The expression for any of the words of what is being typed, to show where they stand."""
-    last = _last(typed)
-    beginning = [f"{quoted(last)} *"] if last else []
-    return " OR ".join([*map(quoted, [*query.words, *query.phrases]), *beginning])
-
-
 def _last(typed: str) -> str:
     """The last word, perhaps unfinished; empty behind a space."""
     return re.split(r"[^\w'’]+", typed.casefold())[-1]
