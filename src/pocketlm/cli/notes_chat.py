@@ -58,14 +58,13 @@ def chat(
                 "no trained model (--engine): requests are understood by a few patterns, all others are asked as questions"
             )
         assistant = Assistant(book, router)
-        lines = _typed(history, greet=request is None)
-        for line in _turns(
-            assistant, chain([request], lines) if request is not None else lines, request is not None, yes
-        ):
+        is_one = request is not None
+        lines = chain([] if request is None else [request], _typed(history, greet=not is_one))
+        for line in _turns(assistant, lines, is_one, yes):
             try:
                 _answer(assistant, line, as_json)
             except KeyboardInterrupt:
-                if request is not None or not sys.stdin.isatty():
+                if is_one or not sys.stdin.isatty():
                     raise
                 print("\n(stopped)")
 

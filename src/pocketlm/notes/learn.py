@@ -23,6 +23,7 @@ from pocketlm.notes.query import same
 from pocketlm.notes.search import WEIGHT, Scored, fused, fusion_weight, refused, score
 from pocketlm.notes.tags import FEWEST as FEWEST_OF_A_TAG
 from pocketlm.notes.tags import Examples, HeadSettings, head_settings, learn_head, tag_examples
+from pocketlm.tasks.base import f1
 
 FEWEST = 8  # searches with a thumb before anything is learnt
 FEWEST_TAGGED = 30  # notes with tags before anything is learnt of them
@@ -139,8 +140,8 @@ def _judged(
 
 def _f1(proposed: NDArray[np.bool_], found: Examples) -> float:
     """Of tags proposed against those that notes have: the harmonic mean of precision and recall over all."""
-    right = float((proposed * found.wanted).sum())
-    return 2 * right / max(1.0, float(proposed.sum() + found.wanted.sum()))
+    counts = np.array([(proposed * found.wanted).sum(), proposed.sum(), found.wanted.sum()], np.float64)
+    return float(np.nan_to_num(f1(counts)))
 
 
 def undo(book: Notebook) -> dict[str, Any]:

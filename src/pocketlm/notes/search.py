@@ -95,9 +95,7 @@ def search(
     with _reading(book.store.db):
         asked, period = _in_period(book, parse(query, filters), today or datetime.now())
         wrong = refused(book).get(same(query), set())
-        hits = _hits(
-            book, by_words.any_of([*asked.words, *asked.phrases]), _scored(book, asked, by), count + len(wrong), each
-        )
+        hits = _hits(book, asked, _scored(book, asked, by), count + len(wrong), each)
         hits = sorted(hits, key=lambda hit: hit.note.id in wrong)[:count]  # what was marked as wrong comes last
     if period and asked.filters.since == asked.filters.until == "":
         missed = Why("missed", f"no note is of the time “{period}”, so it was left out")
@@ -121,15 +119,12 @@ def complete(book: Notebook, prefix: str, count: int = 8) -> list[Hit]:
     db = book.store.db
     with _reading(db):
         asked = parse(prefix)
-        expression = by_words.begun(asked, prefix)
-        if expression:
+        if expression := by_words.begun(asked, prefix):
             many = by_words.held(db, expression, NEWEST) == NEWEST
             found = by_words.scored(db, expression, _among(book, asked.filters).passages, NEWEST, common=many)
         else:
-            titles = by_words.titled(db, prefix.strip(), count) if prefix.strip() else []
-            found = [(passage, 0.0) for passage in titles]
-        hits = [Scored(passage, score, None, score) for passage, score in found]
-        return _hits(book, by_words.any_of([*asked.words, *asked.phrases]), hits, count, 1)
+            found = [(passage, 0.0) for passage in by_words.titled(db, prefix.strip(), count)] if prefix.strip() else []
+        return _hits(book, asked, [Scored(passage, score, None, score) for passage, score in found], count, 1)
 
 
 def _in_period(book: Notebook, asked: Query, today: datetime) -> tuple[Query, str]:
@@ -309,7 +304,7 @@ def _short(moment: datetime) -> str:
     return moment.isoformat().removesuffix("T00:00:00")
 
 
-def _hits(book: Notebook, sought: str, found: Sequence[Scored], count: int, each: int) -> list[Hit]:
+def _hits(book: Notebook, asked: Query, found: Sequence[Scored], count: int, each: int) -> list[Hit]:
     hits: list[Hit] = []
     had: dict[int, int] = {}
     for one in found:
@@ -318,14 +313,14 @@ def _hits(book: Notebook, sought: str, found: Sequence[Scored], count: int, each
         row = book.store.db.execute("SELECT note, start, stop FROM passage WHERE id = ?", (one.passage,)).fetchone()
         if had.get(row[0], 0) < each:
             had[row[0]] = had.get(row[0], 0) + 1
-            hits.append(_hit(book, sought, one, Span(*row)))
+            hits.append(_hit(book, asked, one, Span(*row)))
     return hits
 
 
-def _hit(book: Notebook, sought: str, one: Scored, span: Span) -> Hit:
+def _hit(book: Notebook, asked: Query, one: Scored, span: Span) -> Hit:
     note = book.store.note(span.note)
     text = note.content[span.start : span.stop]
-    in_title, in_text = by_words.places(book.store.db, sought, one.passage)
+    in_title, in_text = by_words.places(book.store.db, [*asked.words, *asked.phrases], one.passage)
     why = []
     if in_text:
         why.append(Why("words", ", ".join(dict.fromkeys(text[a:b].lower() for a, b in in_text))))

@@ -37,8 +37,8 @@ def quoted(text: str) -> str:
 
 
 def any_of(texts: Sequence[str]) -> str:
-    """An expression for passages with any of them, empty where there are none."""
-    return "(" + " OR ".join(map(quoted, texts)) + ")" if texts else ""
+    """An expression for passages with any of them."""
+    return "(" + " OR ".join(map(quoted, texts)) + ")"
 
 
 def every(texts: Sequence[str]) -> str:
@@ -94,16 +94,11 @@ def begun(query: Query, typed: str) -> str:
 
     Without an index of beginnings, which would take a fifth of the file, the beginnings of common words are slow to look up.
     """
-    last = _last(typed)
+    last = re.split(r"[^\w'’]+", typed.casefold())[-1]
     words = [word for word in query.words if word != last and word not in STOP]
     too_little = len(last) < SHORTEST or last in STOP or (len(last) == SHORTEST and last in STARTS)
     beginning = [] if too_little else [f"{quoted(last)} *"]
     return " AND ".join([*map(quoted, [*words, *query.phrases]), *beginning])
-
-
-def _last(typed: str) -> str:
-    """The last word, perhaps unfinished; empty behind a space."""
-    return re.split(r"[^\w'’]+", typed.casefold())[-1]
 
 
 def titled(db: Any, beginning: str, most: int) -> list[int]:
@@ -146,13 +141,13 @@ def scored(
     return sorted(rows.fetchall(), key=lambda row: (-row[1], row[0]))
 
 
-def places(db: Any, expression: str, passage: int) -> tuple[list[Place], list[Place]]:
-    """Where what an expression finds stands in a passage's title and in its text (characters of each)."""
-    if not expression:
+def places(db: Any, words: Sequence[str], passage: int) -> tuple[list[Place], list[Place]]:
+    """Where words and phrases stand in a passage's title and in its text (characters of each)."""
+    if not words:
         return [], []
     row = db.execute(
         "SELECT highlight(words, 0, ?, ?), highlight(words, 1, ?, ?) FROM words WHERE words MATCH ? AND rowid = ?",
-        (*MARKS, *MARKS, expression, passage),
+        (*MARKS, *MARKS, any_of(words), passage),
     ).fetchone()
     return (_marked(row[0]), _marked(row[1])) if row else ([], [])
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from pocketlm.core.errors import InputError
 
@@ -76,18 +76,14 @@ TERSE = Template(
 
 # The request stands twice: a causal model reads the first word before it knows the last one; the second time it has seen all
 # of them (Arora et al. 2024, arXiv:2407.05483; of embeddings Springer et al. 2024, arXiv:2402.15449).
-TWICE = Template(
+TWICE = replace(
+    TERSE,
     name="twice",
-    system="{content}<|im_end|>",
     user="{content}<|im_start|>{content}<|im_end|>",
-    assistant="{content}<|im_end|>",
-    answer="",
-    stop="<|im_end|>",
     jinja=(
         "{{ '<|im_start|>' }}{% for message in messages %}{% if message['role'] == 'user' %}"
         "{{ message['content'] + '<|im_start|>' }}{% endif %}{{ message['content'] + '<|im_end|>' }}{% endfor %}"
     ),
-    opening="<|im_start|>",
 )
 
 GEMMA = Template(
