@@ -23,6 +23,7 @@ from pocketlm.train.scratch import scratch
 
 NAME = "pocketlm_packed"
 TILE = 1024  # queries whose scores to the prefix are held at once
+LARGEST_SUM = 1e20  # of weights that are taken without their largest; far enough from the 3e38 of fp32 and bf16
 
 
 def packed_attention(
@@ -196,10 +197,12 @@ def _attend_own(q: Tensor, k: Tensor, v: Tensor, scaling: float, window: int | N
 
 
 class _AttendFront(torch.autograd.Function):
-    """Attention to a prefix and to the own tokens, joined by the logs of their softmaxes' sums.
+    """Attention to a prefix and to the own tokens, as sums of exp(score) and of exp(score) * value over both, divided at the end.
 
-    Of the many weights to the prefix only those logs are kept: the gradient makes the weights again, a tile at a time in
-    memory that stays in the cache, as FlashAttention does (Dao et al. 2022, arXiv:2205.14135).
+    Of the many weights to the prefix nothing is kept: the gradient makes them again, a tile at a time in memory that stays
+    in the cache, as FlashAttention does (Dao et al. 2022, arXiv:2205.14135). The exponents are taken as they are, without
+    looking for each query's largest score first, which costs as much as the products; where scores are so far from zero
+    that this would leave the floats' range, each query's largest is subtracted after all.
     """
 
     @staticmethod
@@ -208,25 +211,25 @@ class _AttendFront(torch.autograd.Function):
     ) -> Tensor:
         case = _Case(q, k, front_k.shape[1], scaling, window)
         scaled = q * scaling
-        weights, own_log = _softmax(case.own_scores(scaled, k))
-        mixed, front_log = case.to_front(scaled, front_k, front_v)
-        own_log = own_log.view(case.sums)
-        both = torch.logaddexp(own_log, front_log)
-        own_share, front_share = (log.sub_(both).exp_().to(q.dtype) for log in (own_log, front_log))  # of all weight
-        own = torch.bmm(weights, v.flatten(0, 1)).view(*case.sums[:3], -1)
-        out = own.mul_(own_share).addcmul_(mixed, front_share).view(q.shape)
-        ctx.save_for_backward(scaled, k, v, front_k, front_v, weights, own_share, front_share, out)
+        weights, total, mixed = case.sums_of(scaled, k, v, front_k, front_v)
+        if not case.in_range(total):
+            case.highest = case.highest_scores(scaled, k, front_k)
+            weights, total, mixed = case.sums_of(scaled, k, v, front_k, front_v)
+        share = total.reciprocal_().to(q.dtype)
+        out = mixed.mul_(share).view(q.shape)
+        ctx.save_for_backward(scaled, k, v, front_k, front_v, weights, share, out)
         ctx.case = case
         return out
 
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
-        scaled, k, v, front_k, front_v, weights, own_share, front_share, out = ctx.saved_tensors
+        scaled, k, v, front_k, front_v, weights, share, out = ctx.saved_tensors
         case = ctx.case
-        grad = grads[0].contiguous().view(*case.sums[:3], -1)
-        along = (grad * out.view(grad.shape)).sum(-1, keepdim=True, dtype=torch.float32).to(grad.dtype)
-        grad_q, grad_k, grad_v = case.own_backward(scaled, k, v, weights, grad * own_share, along * own_share)
-        more = case.front_backward(scaled, front_k, front_v, grad * front_share, along * front_share)
+        grad = grads[0].contiguous().view(case.shape)
+        along = (grad * out.view(case.shape)).sum(-1, keepdim=True, dtype=torch.float32).to(grad.dtype)
+        grad, along = grad * share, along.mul_(share)  # the division, once for all weights of a query
+        grad_q, grad_k, grad_v = case.own_backward(scaled, k, v, weights, grad, along)
+        more = case.front_backward(scaled, front_k, front_v, grad, along)
         grad_q = grad_q.add_(more[0]).mul_(case.scaling).view(out.shape)
         return grad_q, grad_k, grad_v, more[1], more[2], None, None
 
@@ -243,13 +246,35 @@ class _Case:
         self.repeats = heads // self.kv
         self.queries = self.repeats * self.length
         self.prefix, self.scaling, self.window = prefix, scaling, window
-        self.sums = (self.rows, self.kv, self.queries, 1)
+        self.shape = (self.rows, self.kv, self.queries, self.width)
+        self.highest: Tensor | None = None  # (rows, kv heads, queries, 1), to be subtracted from scores
 
     def own_scores(self, q: Tensor, k: Tensor) -> Tensor:
         """(rows * kv heads, queries, length), what is not seen at minus infinity."""
         later = _unseen(self.length, self.length, 0, self.repeats, self.window, q.dtype, q.device)
         flat = q.view(-1, self.queries, self.width)
         return torch.baddbmm(later, flat, k.flatten(0, 1).transpose(1, 2))
+
+    def sums_of(
+        self, q: Tensor, k: Tensor, v: Tensor, front_k: Tensor, front_v: Tensor
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """The own part's weights, all weights' sum in fp32, and the values weighted by them; none divided by the sum yet."""
+        scores = self.own_scores(q, k)
+        weights = (scores if self.highest is None else scores.sub_(self.highest.flatten(0, 1))).exp_()
+        mixed, total = self._to_front(q, front_k, front_v)
+        total += weights.sum(-1, keepdim=True, dtype=torch.float32).view(total.shape)
+        return weights, total, mixed.add_(torch.bmm(weights, v.flatten(0, 1)).view(self.shape))
+
+    def in_range(self, total: Tensor) -> bool:
+        """Whether the weights' sums (..., 1) are so far from the floats' ends that gradients divided by them stay floats."""
+        low, high = torch.aminmax(total)
+        return self.highest is not None or bool((low > 1 / LARGEST_SUM) & (high < LARGEST_SUM))
+
+    def highest_scores(self, q: Tensor, k: Tensor, front_k: Tensor) -> Tensor:
+        """Each query's largest score, (rows, kv heads, queries, 1)."""
+        flat, own = self._by_head(q), self.own_scores(q, k).amax(-1, keepdim=True).view(*self.shape[:3], 1)
+        tiles = [self._front_scores(flat, front_k, tile).amax(-1, keepdim=True) for tile in self._tiles()]
+        return torch.maximum(own, self._by_row(torch.cat(tiles, dim=1)))
 
     def own_backward(
         self, q: Tensor, k: Tensor, v: Tensor, weights: Tensor, grad: Tensor, along: Tensor
@@ -259,38 +284,44 @@ class _Case:
         grad_scores = torch.bmm(flat_grad, v.flatten(0, 1).transpose(1, 2)).sub_(along.flatten(0, 1)).mul_(weights)
         grad_v = torch.bmm(weights.transpose(1, 2), flat_grad).view(v.shape)
         grad_k = torch.bmm(grad_scores.transpose(1, 2), flat).view(k.shape)
-        return torch.bmm(grad_scores, k.flatten(0, 1)).view(*self.sums[:3], -1), grad_k, grad_v
+        return torch.bmm(grad_scores, k.flatten(0, 1)).view(self.shape), grad_k, grad_v
 
-    def to_front(self, q: Tensor, front_k: Tensor, front_v: Tensor) -> tuple[Tensor, Tensor]:
-        """Attention to the prefix, (rows, kv heads, queries, width), and the logs of its sums in fp32."""
-        flat = self._by_head(q)
+    def _to_front(self, q: Tensor, front_k: Tensor, front_v: Tensor) -> tuple[Tensor, Tensor]:
+        """The prefix's values weighted, (rows, kv heads, queries, width), and the sums of the weights in fp32."""
+        flat, highest = self._by_head(q), self._highest_by_head()
         out = torch.empty_like(flat)
-        logs = torch.empty(*flat.shape[:2], 1, dtype=torch.float32, device=q.device)
+        total = torch.empty(*flat.shape[:2], 1, dtype=torch.float32, device=q.device)
         for tile in self._tiles():
-            scores = self._front_scores(flat, front_k, tile)
-            weights, logs[:, tile] = _softmax(scores, out=scratch("attention weights", scores))
+            weights = self._front_weights(flat, front_k, tile, highest)
+            torch.sum(weights, -1, keepdim=True, dtype=torch.float32, out=total[:, tile])
             out[:, tile] = torch.bmm(weights, front_v)
-        return self._by_row(out), self._by_row(logs)
+        return self._by_row(out), self._by_row(total)
 
     def front_backward(
         self, q: Tensor, front_k: Tensor, front_v: Tensor, grad: Tensor, along: Tensor
     ) -> tuple[Tensor, Tensor, Tensor]:
         """Gradients of scaled q and of the prefix's keys and values."""
-        flat, grad, along = self._by_head(q), self._by_head(grad), self._by_head(along)
+        highest = self._highest_by_head()
+        flat, grad, along = (self._by_head(x) for x in (q, grad, along))
         grad_q = torch.empty_like(flat)
         grad_k, grad_v = (torch.zeros(front_k.shape, device=q.device) for _ in range(2))
         backwards = front_v.transpose(1, 2)
         for tile in self._tiles():
-            scores = self._front_scores(flat, front_k, tile)
-            weights = torch.softmax(scores, -1, out=scratch("attention weights", scores))
-            if self.window is not None:
-                weights.nan_to_num_(0.0)
+            weights = self._front_weights(flat, front_k, tile, highest)
             grad_scores = torch.bmm(grad[:, tile], backwards, out=scratch("attention grad", weights))
             grad_scores.sub_(along[:, tile]).mul_(weights)
             grad_v.add_(torch.bmm(weights.transpose(1, 2), grad[:, tile]))
             grad_k.add_(torch.bmm(grad_scores.transpose(1, 2), flat[:, tile]))
             grad_q[:, tile] = torch.bmm(grad_scores, front_k)
         return self._by_row(grad_q), grad_k.to(front_k.dtype), grad_v.to(front_v.dtype)
+
+    def _front_weights(self, flat: Tensor, front_k: Tensor, tile: slice, highest: Tensor | None) -> Tensor:
+        """exp of the scores, less each query's highest where given: (kv heads, tile, prefix) in scratch memory."""
+        scores = self._front_scores(flat, front_k, tile)
+        return (scores if highest is None else scores.sub_(highest[:, tile])).exp_()
+
+    def _highest_by_head(self) -> Tensor | None:
+        return None if self.highest is None else self._by_head(self.highest)
 
     def _front_scores(self, flat: Tensor, front_k: Tensor, tile: slice) -> Tensor:
         """(kv heads, tile, prefix) in scratch memory."""
@@ -309,25 +340,11 @@ class _Case:
 
     def _by_head(self, x: Tensor) -> Tensor:
         """(kv heads, rows * queries, ...)."""
-        return x.view(*self.sums[:3], -1).transpose(0, 1).reshape(self.kv, self.rows * self.queries, -1)
+        return x.view(*self.shape[:3], -1).transpose(0, 1).reshape(self.kv, self.rows * self.queries, -1)
 
     def _by_row(self, x: Tensor) -> Tensor:
         """(rows, kv heads, queries, ...)."""
         return x.view(self.kv, self.rows, self.queries, -1).transpose(0, 1).contiguous()
-
-
-def _softmax(scores: Tensor, out: Tensor | None = None) -> tuple[Tensor, Tensor]:
-    """Softmax over the last dimension, and the log of each sum in fp32, (..., 1).
-
-    The log follows from the largest score and its weight. Where nothing is seen it is minus infinity.
-    """
-    highest = scores.amax(-1, keepdim=True).float()
-    weights = torch.softmax(scores, -1, out=out)
-    logs = highest - weights.amax(-1, keepdim=True).float().log_()
-    if torch.isinf(highest).any():
-        weights.nan_to_num_(0.0)
-        logs.nan_to_num_(nan=-torch.inf)
-    return weights, logs
 
 
 @lru_cache(maxsize=64)
