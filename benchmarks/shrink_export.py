@@ -32,6 +32,7 @@ from pocketlm.evaluate.store import scored
 from pocketlm.export.bundle import Bundle, export
 from pocketlm.export.formats import FORMATS, find_format, find_precision
 from pocketlm.shrink.frontier import frontier_text, write_frontier
+from pocketlm.shrink.imagine import REQUESTS, imagine
 from pocketlm.shrink.result import bundle_of, verdict
 from pocketlm.shrink.search import Goal, Search, smallest
 from pocketlm.shrink.shapes import Rows, seen_texts
@@ -175,7 +176,9 @@ def _vocabulary(folder: Path) -> dict[str, float]:
 def _search(folder: Path, minutes: float) -> dict[str, float]:
     """`pocketlm shrink`, and its choice on the test rows."""
     run, rows, reference = find_run(folder)
+    home = folder / "shrunk"
     known = Rows(load_call_rows(folder, run.task.tools, "train"), load_call_rows(folder, run.task.tools, "valid"))
+    known = imagine(known, run, home, REQUESTS)
     before = scored(
         folder / "reports" / "valid.json",
         run.identity,
@@ -185,7 +188,6 @@ def _search(folder: Path, minutes: float) -> dict[str, float]:
         constrain=True,
     )
     goal = Goal(GOAL.keep, GOAL.max_mb, None, minutes)
-    home = folder / "shrunk"
     trials = Search(Run.open(folder), known, before, goal, home).run()
     print(frontier_text(trials, goal))
     write_frontier(home / "frontier.html", folder.name, trials, goal, {"score": before.value})

@@ -8,7 +8,6 @@ from pathlib import Path
 
 import pytest
 
-from pocketlm.core.config import load_config
 from pocketlm.core.files import read_json
 from pocketlm.engines.open import open_engine
 from pocketlm.evaluate.evaluate import evaluate
@@ -17,36 +16,7 @@ from pocketlm.shrink.frontier import frontier_text, write_frontier
 from pocketlm.shrink.precision import TYPES, mixes
 from pocketlm.shrink.search import Goal, Search, Trial, frontier, smallest, smallest_passing
 from pocketlm.shrink.shapes import Rows, Shape, examples, ladder
-from pocketlm.tasks.call import Call, CallRow
-from pocketlm.tasks.template import Message
-from pocketlm.tasks.tools import ToolSet
-from pocketlm.train.run import Run, train_run
-
-TOOLS = ToolSet.from_openai([{"name": "on"}, {"name": "off"}], "t")
-
-
-def rows_of(start: int, count: int) -> list[CallRow]:
-    return [
-        CallRow((Message("user", f"{name} {i}"),), (Call(name, {}),))
-        for i in range(start, start + count)
-        for name in ("on", "off")
-    ]
-
-
-@pytest.fixture(scope="module")
-def trained(tiny_llama: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Run, Rows]:
-    home = tmp_path_factory.mktemp("shrink")
-    rows = Rows(rows_of(0, 30), rows_of(30, 10))
-    settings = [
-        f"base={tiny_llama}",
-        "train.epochs=10",
-        "train.batch_tokens=150",
-        "train.lr=0.01",
-        "train.compute=fp32",
-    ]
-    run = train_run(load_config(None, settings), TOOLS, rows.train, rows.valid, home / "r")
-    (run.folder / "data").mkdir(exist_ok=True)
-    return run, rows
+from pocketlm.train.run import Run
 
 
 @pytest.mark.parametrize(("limit", "found"), [(0, None), (1, 0), (5, 4), (8, 7)])
@@ -89,6 +59,8 @@ def test_the_ladder_goes_down(tiny_llama: Path) -> None:
     assert shapes[0] == Shape.of(tiny_llama)
     weights = [shape.tokens + shape.blocks * shape.channels for shape in shapes]
     assert weights == sorted(weights, reverse=True)
+    assert ladder(tiny_llama, max_mb=0.001) == shapes[:1], "what cannot fit is not healed"
+    assert ladder(tiny_llama, max_mb=100) == shapes
 
 
 def test_a_search_shrinks_goes_on_and_is_shown(

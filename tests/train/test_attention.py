@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from pocketlm.train.attention import _attend, _AttendFront
+from pocketlm.train.attention import _attend
 
 ROWS, HEADS, KV, LENGTH, PREFIX, WIDTH, SCALING = 40, 6, 2, 9, 33, 16, 0.3
 
@@ -46,6 +46,6 @@ def test_is_softmax_over_the_prefix_and_the_own_tokens(size: float, window: int 
 def test_scores_below_the_floats_are_weighed_too() -> None:
     """Where every key looks away from a query, its largest score still counts."""
     q, k, v, front_k, front_v = (x.abs().float() for x in tensors(1.0))
-    got = _AttendFront.apply(-q * 200, k, v, front_k, front_v, SCALING, None)
+    got = _attend(-q * 200, k, v, (front_k, front_v), SCALING)
     want = plainly(-q.double() * 200, k.double(), v.double(), front_k.double(), front_v.double(), None)
     torch.testing.assert_close(got.double(), want, rtol=1e-3, atol=1e-3)

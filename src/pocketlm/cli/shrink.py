@@ -16,6 +16,7 @@ def shrink(
     max_mb: Annotated[float | None, typer.Option(help="The most the file may take, in 10^6 bytes.")] = None,
     max_p95_ms: Annotated[float | None, typer.Option(help="The most that 95 of 100 answers may take, on this machine.")] = None,
     minutes: Annotated[float, typer.Option(help="Begin nothing new after that; the same command goes on where it stopped.")] = 60.0,
+    requests: Annotated[int, typer.Option(help="How many more requests the base makes up, to heal and to choose by; 0: none.")] = 1200,
     as_json: Json = False,
 ) -> None:  # fmt: skip
     """Cut tokens, blocks and channels, heal, and spend bits where they are missed: the smallest model that passes.
@@ -23,6 +24,9 @@ def shrink(
     Every candidate is a GGUF file that is opened in llama.cpp and scored on the validation rows. The smallest that passes is
     written to RUN/shrunk/gguf with its proof, and scored on the test rows, which the search never sees. RUN/shrunk/frontier.html
     shows all that was tried. Exit code 3 where nothing passes.
+
+    Before it begins, the base goes on with lists of the training requests and the run answers what it made up: a cut model
+    learns from these too, and one of eight stands beside the validation rows.
     """
     be_quiet(as_json)
     from pocketlm.cli.export import find_run
@@ -32,6 +36,7 @@ def shrink(
     from pocketlm.engines.open import open_engine
     from pocketlm.evaluate.store import scored
     from pocketlm.shrink.frontier import frontier_text, write_frontier
+    from pocketlm.shrink.imagine import imagine
     from pocketlm.shrink.result import as_json as to_json
     from pocketlm.shrink.result import bundle_of, told, verdict
     from pocketlm.shrink.search import Goal, Search, smallest
@@ -51,6 +56,7 @@ def shrink(
             f"{len(rows.valid)} validation rows: each is {1 / len(rows.valid):.1%} of the score by which models are chosen"
         )
     home, goal = run / "shrunk", Goal(keep, max_mb, max_p95_ms, minutes)
+    rows = imagine(rows, original, home, requests)
     before = scored(
         run / "reports" / "valid.json", original.identity, original.task, lambda: open_engine(str(run)), rows.valid,
         constrain=True,

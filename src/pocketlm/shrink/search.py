@@ -31,7 +31,7 @@ from pocketlm.train.run import Run
 
 SEARCHING = 1  # rises whenever the same candidate would be judged otherwise
 TIMED = 16  # requests by which an answer's time is measured
-HEALING = 0.25  # share of the time limit for one healing
+HEALING = 0.4  # share of the time limit for one healing
 LEAST = 3.0  # minutes of healing under which it is not worth while
 KEPT = "trials.jsonl"
 
@@ -113,7 +113,7 @@ class Search:
     def run(self) -> list[Trial]:
         """Every trial, in the order in which they were made or found again."""
         parent, whole = self.original, Shape.of(self.original.model)
-        for shape in ladder(self.original.model):
+        for shape in ladder(self.original.model, self.goal.max_mb):
             minutes = self._healing(shape)
             if minutes is None:
                 say(f"{self.goal.minutes:.0f} minutes are over; to go on, run the same command with more --minutes")

@@ -27,6 +27,7 @@ SHARES = (0.75, 0.6, 0.45, 0.35)  # of the blocks' weights that are left
 DEPTH = 0.15
 HEADS = 0.5  # the same of key and value heads: one of three gone cost 0.02
 TAUGHT = 0.5  # share of the healing's loss that is the original's odds, the rest the rows' own tokens
+FEWEST = 4.5  # bits a weight of the smallest files that a healed model can be expected to do its job in
 CALIBRATION = 96  # rows by which blocks and channels are chosen
 
 
@@ -55,8 +56,11 @@ class Shape:
         return f"{self.tokens:,} tokens, {self.blocks} blocks of {self.channels:,} channels and {heads}"
 
 
-def ladder(folder: Path) -> list[Shape]:
-    """Shapes to try, each smaller than the one before: whole, then with fewer tokens, thinner and a little shallower."""
+def ladder(folder: Path, max_mb: float | None = None) -> list[Shape]:
+    """Shapes to try, each smaller than the one before: whole, then with fewer tokens, thinner and a little shallower.
+
+    Those that take more than `max_mb` even at `FEWEST` bits a weight are left out: to heal them would be time lost.
+    """
     whole, config = Shape.of(folder), read_json(folder / "config.json")
     width, queries = config["hidden_size"], config["num_attention_heads"] // whole.heads
     head = config.get("head_dim") or width // config["num_attention_heads"]
@@ -68,16 +72,26 @@ def ladder(folder: Path) -> list[Shape]:
         heads = max(1, round(whole.heads * share**HEADS))
         block = share * whole.blocks / blocks * (attention * whole.heads + 3 * width * whole.channels)
         channels = min(whole.channels, max(1, round((block - attention * heads) / (3 * width * step))) * step)
-        shapes.append(Shape(whole.tokens // TOKENS, blocks, channels, heads))
+        shape = Shape(whole.tokens // TOKENS, blocks, channels, heads)
+        weights = shape.tokens * width + blocks * (attention * heads + 3 * width * channels)
+        if max_mb is None or weights * FEWEST / 8e6 <= max_mb:
+            shapes.append(shape)
     return list(dict.fromkeys(shapes))
 
 
 @dataclass(frozen=True)
 class Rows:
-    """The rows that a search may look at: those that were trained on, and those by which it chooses."""
+    """The rows that a search may look at.
+
+    Attributes:
+        train: those that were trained on.
+        valid: those by which it chooses.
+        more: others that teach the healing (`imagine`).
+    """
 
     train: Sequence[CallRow]
     valid: Sequence[CallRow]
+    more: Sequence[CallRow] = ()
 
 
 def build(shape: Shape, parent: Run, original: Run, rows: Rows, home: Path, *, minutes: float) -> Run:
@@ -92,14 +106,15 @@ def build(shape: Shape, parent: Run, original: Run, rows: Rows, home: Path, *, m
     """
     if shape == Shape.of(parent.model):
         return parent
-    key = sha256_value([parent.identity, str(shape), [row.to_json() for row in rows.train]])[:16]
+    taught = [*rows.train, *rows.more]
+    key = sha256_value([parent.identity, str(shape), [row.to_json() for row in taught]])[:16]
     healed, cut = home / f"run-{key}", home / f"cut-{key}"
     if (healed / "manifest.json").is_file() and (healed / "data").is_dir():
         return Run.open(healed)
     if not (cut / "config.json").is_file():
         say(f"Cutting to {shape}")
         _cut(shape, parent, original, rows, cut)
-    run = heal(cut, original, rows.train, rows.valid, healed, minutes=minutes, share=TAUGHT)
+    run = heal(cut, original, taught, rows.valid, healed, minutes=minutes, share=TAUGHT)
     if not (healed / "data").is_dir():
         shutil.copytree(original.folder / "data", healed / "data")
     shutil.rmtree(cut, ignore_errors=True)
@@ -111,7 +126,8 @@ def _cut(shape: Shape, parent: Run, original: Run, rows: Rows, to: Path) -> None
     now = Shape.of(parent.model)
     folder, aside = parent.model, to.with_name(f"{to.name}-steps")
     if now == Shape.of(original.model) and shape.tokens < now.tokens:  # once: then it is as small as the job lets it be
-        foreseen = foresee_tokens(resolve_base(original.config.base), [row.text for row in rows.train])
+        requests = [row.text for row in (*rows.train, *rows.more)]
+        foreseen = foresee_tokens(resolve_base(original.config.base), requests)
         texts = seen_texts(parent, rows.train)
         folder = prune_vocabulary(
             folder, aside / "tokens", texts, size=shape.tokens, foreseen=foreseen, least=RARE
