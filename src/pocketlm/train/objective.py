@@ -84,7 +84,7 @@ class _TrainedVocabularyLoss(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
         grad_hidden, grad_matrix = ctx.saved_tensors
-        return grad_hidden * grads[0].to(grad_hidden.dtype), grad_matrix * grads[0], None, None
+        return grad_hidden * grads[0].to(grad_hidden.dtype), grad_matrix.mul_(grads[0]), None, None
 
 
 def _shaken(embedded: Tensor, batch: Batch, alpha: float) -> Tensor:
