@@ -3,31 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from pocketlm.models.load import resolve_base
 from pocketlm.shrink import imagine as imagining
 from pocketlm.shrink.imagine import CHOOSING, imagine, make_up
 from pocketlm.shrink.shapes import Rows
 from pocketlm.train.run import Run
 
 
-def test_only_new_requests_no_longer_than_the_known(tiny_llama: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    known = ["wake me at seven", "turn on the light in the kitchen"]
+def test_only_new_requests(tiny_llama: Path, trained: tuple[Run, Rows], monkeypatch: pytest.MonkeyPatch) -> None:
+    rows = trained[1].train
 
-    def continued(*_: Any) -> Iterator[str]:
-        yield from ("Wake me  at SEVEN", "wake me at nine", "wake me at nine", "light", "x " * 40, "turn off the light")
+    def written(*_: Any) -> Iterator[str]:
+        yield from (rows[0].text.upper(), "on the double", "on  the double", "", "off with it")
 
-    monkeypatch.setattr(imagining, "_continued", continued)
-    assert make_up(tiny_llama, known, 10) == ["wake me at nine", "turn off the light"]
-    assert make_up(tiny_llama, known, 1) == ["wake me at nine"]
-
-
-def test_lists_of_a_model_that_says_nothing_come_to_an_end(tiny_llama: Path) -> None:
-    assert len(make_up(tiny_llama, ["on 1", "off 2"], 3)) <= 3
+    monkeypatch.setattr(imagining, "_written", written)
+    assert make_up(str(tiny_llama), rows, 10) == ["on the double", "off with it"]
+    assert make_up(str(tiny_llama), rows, 1) == ["on the double"]
 
 
 def test_the_run_answers_once_and_some_rows_are_held_apart(
@@ -36,12 +32,13 @@ def test_the_run_answers_once_and_some_rows_are_held_apart(
     run, rows = trained
     texts = [f"{name} {number}" for number in range(100, 120) for name in ("on", "off")]
     monkeypatch.setattr(imagining, "make_up", lambda *_: texts)
+    monkeypatch.setattr(imagining, "SURE", 0.0)
     more = imagine(rows, run, tmp_path, 40)
     apart = more.valid[len(rows.valid) :]
     assert more.valid[: len(rows.valid)] == list(rows.valid)
     assert more.train == rows.train
-    assert len(apart) == -(-40 // CHOOSING)
-    assert len(more.more) + len(apart) == 40
+    assert len(apart) == 40 / CHOOSING
+    assert len(more.more) == 40 - 40 / CHOOSING
     right = [row for row in (*apart, *more.more) if [call.name for call in row.calls] == [row.text.split()[0]]]
     assert len(right) > 30, "a run that tells on from off tells it of other numbers too"
     assert not list(tmp_path.glob("*.answers.jsonl"))
@@ -49,17 +46,15 @@ def test_the_run_answers_once_and_some_rows_are_held_apart(
     monkeypatch.setattr(imagining, "make_up", lambda *_: pytest.fail("made up again"))
     assert imagine(rows, run, tmp_path, 40) == more
     assert imagine(rows, run, tmp_path, 0) == rows
+    monkeypatch.setattr(imagining, "SURE", 1.1)
+    assert imagine(rows, run, tmp_path, 40) == replace(more, valid=list(rows.valid)), "nobody is that sure"
 
 
-@pytest.mark.starter
-def test_a_language_model_goes_on_with_a_list() -> None:
-    shown = [
-        "set an alarm for six",
-        "call my sister",
-        "what is the weather in Graz",
-        "play some jazz",
-        "text Ann that I am late",
-    ]
-    made = make_up(resolve_base("starter:smollm2-135m"), shown, 6)
-    assert len(set(made)) == 6
-    assert all(len(text) > 4 and "\n" not in text for text in made)
+def test_a_model_that_learnt_to_write_writes_requests_of_the_kind(
+    tiny_llama: Path, trained: tuple[Run, Rows], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hot = imagining.WRITING.model_copy(update={"epochs": 40.0, "lr": 0.02, "batch_tokens": 150})
+    monkeypatch.setattr(imagining, "WRITING", hot)
+    made = make_up(str(tiny_llama), trained[1].train, 12)
+    assert len(set(made)) == len(made) > 0
+    assert sum(text.split()[0] in ("on", "off") for text in made) > len(made) / 2

@@ -25,8 +25,8 @@ def shrink(
     written to RUN/shrunk/gguf with its proof, and scored on the test rows, which the search never sees. RUN/shrunk/frontier.html
     shows all that was tried. Exit code 3 where nothing passes.
 
-    Before it begins, the base goes on with lists of the training requests and the run answers what it made up: a cut model
-    learns from these too, and one of eight stands beside the validation rows.
+    Before it begins, the base learns for a minute to write requests, and the run answers what it made up: a cut model learns
+    from these too, and one of eight stands beside the validation rows.
     """
     be_quiet(as_json)
     from pocketlm.cli.export import find_run
