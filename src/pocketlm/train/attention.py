@@ -131,7 +131,7 @@ def attend(qkv: Tensor, batch: Batch, heads: int, scaling: float, window: int | 
     for q, k, v in zip(parts[::3], parts[1::3], parts[2::3], strict=True):
         if batch.prefix and front is None:
             front = (k[0], v[0])
-            mixed = _attend(q, k, v, None, scaling, window)
+            mixed = _attend_own(q, k, v, scaling, window)
         else:
             mixed = _attend(q, k, v, front, scaling, window)
         out.append(mixed.reshape(-1, width))
@@ -178,16 +178,25 @@ def _attend(
     Returns:
         (rows, heads, length, width).
     """
-    parts = [q, k, v, *(front or ())]
+    if front is None:
+        return _attend_own(q, k, v, scaling, window)
+    parts = [q, k, v, *front]
     device = q.device.type
     if torch.is_autocast_enabled(device):
         parts = [part.to(torch.get_autocast_dtype(device)) for part in parts]
     with torch.autocast(device, enabled=False):
-        out: Tensor = _Attention.apply(scaling, window, *parts)  # type: ignore[no-untyped-call]
+        out: Tensor = _AttendFront.apply(*parts, scaling, window)  # type: ignore[no-untyped-call]
     return out
 
 
-class _Attention(torch.autograd.Function):
+def _attend_own(q: Tensor, k: Tensor, v: Tensor, scaling: float, window: int | None) -> Tensor:
+    """`_attend` without a prefix: the weights are few, so autograd keeps them."""
+    case = _Case(q, k, 0, scaling, window)
+    weights = case.own_scores(q * scaling, k).softmax(-1)
+    return torch.bmm(weights, v.flatten(0, 1)).view(q.shape)
+
+
+class _AttendFront(torch.autograd.Function):
     """Attention to a prefix and to the own tokens, as sums of exp(score) and of exp(score) * value over both, divided at the end.
 
     Of the many weights to the prefix nothing is kept: the gradient makes them again, a tile at a time in memory that stays
@@ -198,32 +207,31 @@ class _Attention(torch.autograd.Function):
 
     @staticmethod
     def forward(
-        ctx: Any, scaling: float, window: int | None, q: Tensor, k: Tensor, v: Tensor, *front: Tensor
+        ctx: Any, q: Tensor, k: Tensor, v: Tensor, front_k: Tensor, front_v: Tensor, scaling: float, window: int | None
     ) -> Tensor:
-        case = _Case(q, k, front[0].shape[1] if front else 0, scaling, window)
+        case = _Case(q, k, front_k.shape[1], scaling, window)
         scaled = q * scaling
-        weights, total, mixed = case.sums_of(scaled, k, v, *front)
+        weights, total, mixed = case.sums_of(scaled, k, v, front_k, front_v)
         if not case.in_range(total):
-            case.highest = case.highest_scores(scaled, k, *front[:1])
-            weights, total, mixed = case.sums_of(scaled, k, v, *front)
+            case.highest = case.highest_scores(scaled, k, front_k)
+            weights, total, mixed = case.sums_of(scaled, k, v, front_k, front_v)
         share = total.reciprocal_().to(q.dtype)
         out = mixed.mul_(share).view(q.shape)
-        ctx.save_for_backward(scaled, k, v, weights, share, out, *front)
+        ctx.save_for_backward(scaled, k, v, front_k, front_v, weights, share, out)
         ctx.case = case
         return out
 
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
-        scaled, k, v, weights, share, out, *front = ctx.saved_tensors
+        scaled, k, v, front_k, front_v, weights, share, out = ctx.saved_tensors
         case = ctx.case
         grad = grads[0].contiguous().view(case.shape)
         along = (grad * out.view(case.shape)).sum(-1, keepdim=True, dtype=torch.float32).to(grad.dtype)
         grad, along = grad * share, along.mul_(share)  # the division, once for all weights of a query
-        grad_q, *others = case.own_backward(scaled, k, v, weights, grad, along)
-        if front:
-            more, *fronts = case.front_backward(scaled, *front, grad, along)
-            grad_q, others = grad_q.add_(more), others + fronts
-        return None, None, grad_q.mul_(case.scaling).view(out.shape), *others
+        grad_q, grad_k, grad_v = case.own_backward(scaled, k, v, weights, grad, along)
+        more = case.front_backward(scaled, front_k, front_v, grad, along)
+        grad_q = grad_q.add_(more[0]).mul_(case.scaling).view(out.shape)
+        return grad_q, grad_k, grad_v, more[1], more[2], None, None
 
 
 class _Case:
@@ -247,30 +255,26 @@ class _Case:
         flat = q.view(-1, self.queries, self.width)
         return torch.baddbmm(later, flat, k.flatten(0, 1).transpose(1, 2))
 
-    def sums_of(self, q: Tensor, k: Tensor, v: Tensor, *front: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    def sums_of(
+        self, q: Tensor, k: Tensor, v: Tensor, front_k: Tensor, front_v: Tensor
+    ) -> tuple[Tensor, Tensor, Tensor]:
         """The own part's weights, all weights' sum in fp32, and the values weighted by them; none divided by the sum yet."""
         scores = self.own_scores(q, k)
         weights = (scores if self.highest is None else scores.sub_(self.highest.flatten(0, 1))).exp_()
-        total = weights.sum(-1, keepdim=True, dtype=torch.float32).view(*self.shape[:3], 1)
-        mixed = torch.bmm(weights, v.flatten(0, 1)).view(self.shape)
-        if front:
-            more, sums = self._to_front(q, *front)
-            mixed, total = mixed.add_(more), total.add_(sums)
-        return weights, total, mixed
+        mixed, total = self._to_front(q, front_k, front_v)
+        total += weights.sum(-1, keepdim=True, dtype=torch.float32).view(total.shape)
+        return weights, total, mixed.add_(torch.bmm(weights, v.flatten(0, 1)).view(self.shape))
 
     def in_range(self, total: Tensor) -> bool:
         """Whether the weights' sums (..., 1) are so far from the floats' ends that gradients divided by them stay floats."""
         low, high = torch.aminmax(total)
         return self.highest is not None or bool((low > 1 / LARGEST_SUM) & (high < LARGEST_SUM))
 
-    def highest_scores(self, q: Tensor, k: Tensor, *front_k: Tensor) -> Tensor:
+    def highest_scores(self, q: Tensor, k: Tensor, front_k: Tensor) -> Tensor:
         """Each query's largest score, (rows, kv heads, queries, 1)."""
-        highest = self.own_scores(q, k).amax(-1, keepdim=True).view(*self.shape[:3], 1)
-        for keys in front_k:
-            flat = self._by_head(q)
-            tiles = [self._front_scores(flat, keys, tile).amax(-1, keepdim=True) for tile in self._tiles()]
-            highest = torch.maximum(highest, self._by_row(torch.cat(tiles, dim=1)))
-        return highest
+        flat, own = self._by_head(q), self.own_scores(q, k).amax(-1, keepdim=True).view(*self.shape[:3], 1)
+        tiles = [self._front_scores(flat, front_k, tile).amax(-1, keepdim=True) for tile in self._tiles()]
+        return torch.maximum(own, self._by_row(torch.cat(tiles, dim=1)))
 
     def own_backward(
         self, q: Tensor, k: Tensor, v: Tensor, weights: Tensor, grad: Tensor, along: Tensor
