@@ -26,7 +26,7 @@ def shrink(
     shows all that was tried. Exit code 3 where nothing passes.
 
     Before it begins, the base learns for a minute to write requests, and the run answers what it made up: a cut model learns
-    from these too, and one of eight stands beside the validation rows.
+    from most of these too, and some that the run is sure of stand beside the validation rows.
     """
     be_quiet(as_json)
     from pocketlm.cli.export import find_run

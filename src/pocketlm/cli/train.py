@@ -11,6 +11,7 @@ import typer
 
 from pocketlm.cli.common import Json, Set, be_quiet, output, project_data
 from pocketlm.core.errors import InputError
+from pocketlm.core.text import folded
 
 if TYPE_CHECKING:
     from pocketlm.core.config import Config
@@ -124,9 +125,9 @@ def train_labels(
             raise InputError("--resume is for one method; a ladder that was interrupted goes on by itself")
         run = climb(config, train, valid, test, folder, labels=labels)
     else:
-        known = {_plain(row.text) for row in (*train, *valid, *test)}  # nothing that is scored later is taught
+        known = {folded(row.text) for row in (*train, *valid, *test)}  # nothing that is scored later is taught
         more = config.data.unlabelled if config.train.method == "distill" else None
-        unlabelled = [text for text in read_texts(home / more) if _plain(text) not in known] if more else []
+        unlabelled = [text for text in read_texts(home / more) if folded(text) not in known] if more else []
         run = train_classifier(
             config, train, valid, folder, labels=labels, unlabelled=unlabelled, must_resume=must_resume
         )
@@ -139,11 +140,6 @@ def train_labels(
     if ladder is None:
         return value, text
     return {**value, "ladder": ladder.to_json()}, f"{ladder_text(ladder)}\n{text}"
-
-
-def _plain(text: str) -> str:
-    """A text, case and white space aside."""
-    return " ".join(text.casefold().split())
 
 
 def _settings() -> Iterator[str]:

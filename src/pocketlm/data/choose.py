@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from pocketlm.core.files import dump_compact
+from pocketlm.core.text import folded
 from pocketlm.data.parse import Made, Rejected
 
 CHOICES = ("first", "consensus", "judge", "agreement")
@@ -95,7 +96,7 @@ def _consensus(answers: Sequence[Answer], teachers: int) -> Iterator[tuple[Answe
 
 def _key(one: Made) -> str:
     row = {**one.row, "label": sorted(one.row["label"])} if isinstance(one.row.get("label"), list) else one.row
-    return " ".join(dump_compact(row).casefold().split())
+    return folded(dump_compact(row))
 
 
 def _letter(verdict: str, count: int) -> int:

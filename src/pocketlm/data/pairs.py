@@ -18,6 +18,7 @@ from pocketlm.core.errors import InputError, Problems
 from pocketlm.core.files import atomic_dir, sha256_file, sha256_value, write_jsonl
 from pocketlm.core.manifest import hash_inputs, read_manifest, write_manifest
 from pocketlm.core.progress import say
+from pocketlm.core.text import folded
 from pocketlm.data.gather import gather
 from pocketlm.data.shapes import Example
 from pocketlm.data.sources import read_items, sources
@@ -125,7 +126,7 @@ def _without_leaks(rows: dict[str, list[dict[str, Any]]]) -> dict[str, list[dict
 def _same(row: dict[str, Any]) -> frozenset[str]:
     """What makes two rows the same, case and white space aside."""
     texts = (row["a"], row["b"]) if "a" in row else (row["anchor"],)
-    return frozenset(" ".join(text.casefold().split()) for text in texts)
+    return frozenset(map(folded, texts))
 
 
 def _read(path: Path) -> tuple[list[Example], dict[str, str]]:
@@ -182,7 +183,7 @@ def _dealt(examples: Sequence[Example], split: str, config: DataConfig, seed: in
 
 def _key(example: Example) -> str:
     """What must stay together: an anchor, case and white space aside."""
-    return " ".join(example.text.casefold().split())
+    return folded(example.text)
 
 
 def _stem(where: str) -> str:

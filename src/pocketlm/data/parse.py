@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
+from pocketlm.core.text import folded
 from pocketlm.data.formats import BadRow, read_calls
 from pocketlm.tasks.grammar import is_span
 from pocketlm.tasks.said import leaves, numbers_said, places, wordings
@@ -101,7 +102,7 @@ def _questions(text: str, seed: Seed) -> Iterator[Made | Rejected]:
     for item in _list(text):
         try:
             question, answer, quote = (_text_of(item, key) for key in ("question", "answer", "quote"))
-            if _plain(quote) not in _plain(seed.text):
+            if folded(quote) not in folded(seed.text):
                 raise Rejected("a quote that does not stand in the text")
             _check_said(answer, seed.text)
             row = {**_dialogue(f"{seed.text}\n\n{question}", answer), "quote": quote}
@@ -130,7 +131,7 @@ def _fields(text: str, seed: Seed) -> Iterator[Made | Rejected]:
         for value in values if isinstance(values, list) else [values]:
             if not isinstance(value, str) or not value.strip():
                 continue
-            if _plain(value) not in _plain(seed.text):
+            if folded(value) not in folded(seed.text):
                 yield Rejected("a value that does not stand in the text")
                 continue
             kept.setdefault(str(key), []).append(value)
@@ -165,7 +166,7 @@ def _paraphrases(text: str, seed: Seed) -> Iterator[Made | Rejected]:
     for item in _list(text):
         if not isinstance(item, str) or not item.strip():
             yield Rejected("no text")
-        elif _plain(item) == _plain(seed.text):
+        elif folded(item) == folded(seed.text):
             yield Rejected("the same words")
         elif lost := next((value for value in kept if not _says(value, item)), None):
             yield Rejected(f"a value got lost, such as {lost!r:.30}")
@@ -278,7 +279,3 @@ def _check_said(answer: str, text: str) -> None:
 
 def _says(value: Any, text: str) -> bool:
     return any(places(form.lower(), text.lower()) for form in wordings(value))
-
-
-def _plain(text: str) -> str:
-    return " ".join(text.casefold().split())

@@ -12,6 +12,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from pocketlm.core.text import folded
 from pocketlm.tasks.base import TextRow
 from pocketlm.tasks.call import CallRow
 
@@ -45,7 +46,7 @@ def kinds_of(row: AnyRow) -> list[str]:
 
 def text_key(row: AnyRow) -> str:
     """What makes two rows the same question: all messages, case and white space aside."""
-    return "\n".join(f"{m.role}:{' '.join(m.content.casefold().split())}" for m in row.messages)
+    return "\n".join(f"{m.role}:{folded(m.content)}" for m in row.messages)
 
 
 def split_by_hash(rows: Iterable[AnyRow], valid_share: float, test_share: float, seed: int) -> Rows:

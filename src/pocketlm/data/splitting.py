@@ -11,6 +11,7 @@ from typing import Any
 from pocketlm.core.errors import InputError
 from pocketlm.core.files import atomic_dir, write_json, write_jsonl
 from pocketlm.core.manifest import hash_inputs, write_manifest
+from pocketlm.core.text import folded
 from pocketlm.data.formats import BadRow
 from pocketlm.data.importing import open_source
 from pocketlm.data.infer_tools import FromIntents
@@ -96,7 +97,7 @@ def _dealt(
     if way == "time":
         return _by_time([str(_value(value, key, where)) for _, _, value, where in rows], valid_share, test_share)
     examples = [view(row, task, where, "") for task, row, _, where in rows]
-    texts = [" ".join((e.text or e.answer).casefold().split()) for e in examples]
+    texts = [folded(e.text or e.answer) for e in examples]
     if way == "near":
         groups = [str(root) for root in NearIndex().clusters(texts)]
     else:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from pocketlm.core.errors import EnvironmentLacks
+from pocketlm.core.text import folded
 from pocketlm.data.near import NearIndex
 
 MOST_FOR_NEAR = 50_000  # training rows that twins are looked for among
@@ -15,8 +16,8 @@ def leaks(rows: Sequence[Any], train: Sequence[Any]) -> list[str]:
     """Sentences on test rows whose text stands among the training rows, to the letter or nearly; none where none does."""
     if not train:
         return []
-    known = {_key(row.text) for row in train}
-    exact = [row for row in rows if _key(row.text) in known]
+    known = {folded(row.text) for row in train}
+    exact = [row for row in rows if folded(row.text) in known]
     notes = []
     if exact:
         notes.append(
@@ -24,7 +25,7 @@ def leaks(rows: Sequence[Any], train: Sequence[Any]) -> list[str]:
             "their score says nothing of new ones; take them out with `pocketlm data split`"
         )
     try:
-        near = _near([row for row in rows if _key(row.text) not in known], train)
+        near = _near([row for row in rows if folded(row.text) not in known], train)
     except EnvironmentLacks:
         return [*notes, "near twins of training rows were not looked for: pip install 'pocketlm[data]'"]
     if near:
@@ -37,7 +38,3 @@ def _near(rows: Sequence[Any], train: Sequence[Any]) -> int:
     for row in train[:MOST_FOR_NEAR]:
         index.add(row.text)
     return sum(index.find(row.text) is not None for row in rows)
-
-
-def _key(text: str) -> str:
-    return " ".join(text.casefold().split())

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from pocketlm.core.errors import InputError
+from pocketlm.core.text import folded
 from pocketlm.notes.terms import STOP
 
 PART = re.compile(
@@ -92,7 +93,7 @@ def parse(typed: str, filters: Filters | None = None) -> Query:
 
 def same(typed: str) -> str:
     """A search as it is compared with others: case and white space do not count."""
-    return " ".join(typed.casefold().split())
+    return folded(typed)
 
 
 def plain(word: str) -> str:

@@ -21,6 +21,7 @@ import torch
 from pocketlm.core.config import TrainConfig
 from pocketlm.core.files import sha256_value, write_jsonl
 from pocketlm.core.progress import progress, say
+from pocketlm.core.text import folded
 from pocketlm.engines.open import open_engine
 from pocketlm.evaluate.kept import Kept
 from pocketlm.evaluate.scoring import asked
@@ -85,14 +86,14 @@ def make_up(base: str, rows: Sequence[CallRow], count: int, *, seed: int = 0) ->
         model = load_model(Path(aside) / "model", torch.bfloat16)
     tokenizer, rng = load_tokenizer(resolve_base(base)), random.Random(seed)
     tokenizer.padding_side = "left"
-    known, found, vain = {_plain(row.text) for row in rows}, list[str](), 0
+    known, found, vain = {folded(row.text) for row in rows}, list[str](), 0
     with progress("Making up requests", count) as update:
         while len(found) < count and vain < VAIN:
             torch.manual_seed(seed + len(found) + vain)
             before = len(found)
             for text in _written(model, tokenizer, [_wanted(rng.choice(rows)) for _ in range(AT_ONCE)]):
-                if _plain(text) and _plain(text) not in known and len(found) < count:
-                    known.add(_plain(text))
+                if folded(text) and folded(text) not in known and len(found) < count:
+                    known.add(folded(text))
                     found.append(text)
             vain = 0 if len(found) > before else vain + 1
             update(len(found) - before)
@@ -134,10 +135,6 @@ def _written(model: Any, tokenizer: Any, wanted: Sequence[str]) -> Iterator[str]
     for row in written:
         if end in row.tolist():
             yield tokenizer.decode(row, skip_special_tokens=True).strip()
-
-
-def _plain(text: str) -> str:
-    return " ".join(text.lower().split())
 
 
 def _answered(original: Run, task: CallTask, texts: Sequence[str], kept: Path, key: str) -> list[tuple[CallRow, float]]:

@@ -265,10 +265,11 @@ class _Case:
         total += weights.sum(-1, keepdim=True, dtype=torch.float32).view(total.shape)
         return weights, total, mixed.add_(torch.bmm(weights, v.flatten(0, 1)).view(self.shape))
 
-    def in_range(self, total: Tensor) -> bool:
+    @staticmethod
+    def in_range(total: Tensor) -> bool:
         """Whether the weights' sums (..., 1) are so far from the floats' ends that gradients divided by them stay floats."""
         low, high = torch.aminmax(total)
-        return self.highest is not None or bool((low > 1 / LARGEST_SUM) & (high < LARGEST_SUM))
+        return bool((low > 1 / LARGEST_SUM) & (high < LARGEST_SUM))
 
     def highest_scores(self, q: Tensor, k: Tensor, front_k: Tensor) -> Tensor:
         """Each query's largest score, (rows, kv heads, queries, 1)."""

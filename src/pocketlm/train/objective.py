@@ -84,6 +84,7 @@ class _TrainedVocabularyLoss(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
         grad_hidden, grad_matrix = ctx.saved_tensors
+        # in place: fresh tensors of the vocabulary's size scatter the heap, which then grows with every step
         return grad_hidden * grads[0].to(grad_hidden.dtype), grad_matrix.mul_(grads[0]), None, None
 
 
