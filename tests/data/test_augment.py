@@ -88,3 +88,19 @@ def test_rows_that_do_not_copy_are_left_alone() -> None:
 def test_where_no_row_makes_two_calls_none_is_joined() -> None:
     single = [old for old in ROWS if len(old.calls) < 2]
     assert all(len(new.calls) < 2 for rows in epochs(single) for new in rows)
+
+
+def test_values_that_overlap_stay_in_the_request() -> None:
+    calls = ToolSet.from_openai(
+        [{"name": "book", "parameters": {"type": "object", "properties": {"what": text(), "day": text()}}}], "t"
+    )
+    rows = [
+        row("the move day at the gym", Call("book", {"day": "day at the gym", "what": "move day"})),
+        row("book team lunch friday", Call("book", {"what": "team lunch", "day": "friday"})),
+        row("book the friday walk, sunday", Call("book", {"what": "friday walk", "day": "sunday"})),
+        row("book yoga next tuesday", Call("book", {"what": "yoga next", "day": "tuesday"})),
+    ]
+    for seed in range(100):
+        for made in Augmenter(rows, calls).epoch(seed):
+            values = [str(value).lower() for call in made.calls for value in call.arguments.values()]
+            assert all(value in made.text.lower() for value in values), made

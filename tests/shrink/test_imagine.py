@@ -15,15 +15,35 @@ from pocketlm.shrink.shapes import Rows
 from pocketlm.train.run import Run
 
 
-def test_only_new_requests(tiny_llama: Path, trained: tuple[Run, Rows], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_only_new_requests(
+    tiny_llama: Path, trained: tuple[Run, Rows], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     rows = trained[1].train
 
     def written(*_: Any) -> Iterator[str]:
         yield from (rows[0].text.upper(), "on the double", "on  the double", "", "off with it")
 
     monkeypatch.setattr(imagining, "_written", written)
-    assert make_up(str(tiny_llama), rows, 10) == ["on the double", "off with it"]
-    assert make_up(str(tiny_llama), rows, 1) == ["on the double"]
+    assert make_up(str(tiny_llama), rows, 10, tmp_path / "a") == ["on the double", "off with it"]
+    assert make_up(str(tiny_llama), rows, 1, tmp_path / "b") == ["on the double"]
+
+
+def test_what_was_made_up_before_a_stop_is_not_made_up_again(
+    tiny_llama: Path, trained: tuple[Run, Rows], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    batches = iter([["on the double"], KeyboardInterrupt, ["on the double", "off with it"]])
+
+    def written(*_: Any) -> Iterator[str]:
+        batch = next(batches)
+        if batch is KeyboardInterrupt:
+            raise KeyboardInterrupt
+        yield from batch
+
+    monkeypatch.setattr(imagining, "_written", written)
+    with pytest.raises(KeyboardInterrupt):
+        make_up(str(tiny_llama), trained[1].train, 2, tmp_path)
+    monkeypatch.setattr(imagining, "_tune", lambda *_: pytest.fail("tuned again"))
+    assert make_up(str(tiny_llama), trained[1].train, 2, tmp_path) == ["on the double", "off with it"]
 
 
 def test_the_run_answers_once_and_some_rows_are_held_apart(
@@ -41,7 +61,7 @@ def test_the_run_answers_once_and_some_rows_are_held_apart(
     assert len(more.more) == 40 - 40 / CHOOSING
     right = [row for row in (*apart, *more.more) if [call.name for call in row.calls] == [row.text.split()[0]]]
     assert len(right) > 30, "a run that tells on from off tells it of other numbers too"
-    assert not list(tmp_path.glob("*.answers.jsonl"))
+    assert not [path for path in tmp_path.iterdir() if path.is_dir()]
 
     monkeypatch.setattr(imagining, "make_up", lambda *_: pytest.fail("made up again"))
     assert imagine(rows, run, tmp_path, 40) == more
@@ -51,10 +71,11 @@ def test_the_run_answers_once_and_some_rows_are_held_apart(
 
 
 def test_a_model_that_learnt_to_write_writes_requests_of_the_kind(
-    tiny_llama: Path, trained: tuple[Run, Rows], monkeypatch: pytest.MonkeyPatch
+    tiny_llama: Path, trained: tuple[Run, Rows], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     hot = imagining.WRITING.model_copy(update={"epochs": 40.0, "lr": 0.02, "batch_tokens": 150})
     monkeypatch.setattr(imagining, "WRITING", hot)
-    made = make_up(str(tiny_llama), trained[1].train, 12)
+    monkeypatch.setattr(imagining, "WARMTH", 0.6)
+    made = make_up(str(tiny_llama), trained[1].train, 12, tmp_path)
     assert len(set(made)) == len(made) > 0
     assert sum(text.split()[0] in ("on", "off") for text in made) > len(made) / 2

@@ -15,7 +15,7 @@ from pocketlm.train import probe
 from pocketlm.train.attention import use_packed_attention
 from pocketlm.train.batches import Example, make_batch
 from pocketlm.train.compute import Compute
-from pocketlm.train.distill import Distill, Distillation, taught
+from pocketlm.train.distill import Distill, Distillation, listening, taught
 from pocketlm.train.objective import NextToken
 
 
@@ -37,7 +37,7 @@ def test_the_loss_and_its_gradients_are_those_written_out(tiny_llama: Path) -> N
     for one in (model, told, other):
         use_packed_attention(one)
     batch, share, heat = make_batch(examples(), 0), 0.7, 2.0
-    objective = Distill(NextToken(model), told, share=share, temperature=heat).train()
+    objective = Distill(NextToken(model), told, Distillation(tiny_llama, share=share, temperature=heat)).train()
     loss = objective(batch)
     loss.backward()
 
@@ -63,7 +63,36 @@ def test_the_loss_and_its_gradients_are_those_written_out(tiny_llama: Path) -> N
 def test_smoothed_labels_beside_a_teacher_are_refused(tiny_llama: Path) -> None:
     objective, settings = NextToken(load_model(tiny_llama, torch.float32)), TrainConfig(label_smoothing=0.1)
     with pytest.raises(InputError, match="label_smoothing"):
-        taught(objective, Distillation(tiny_llama), settings, Compute(torch.float32))
+        taught(objective, Distillation(tiny_llama), tiny_llama, settings, Compute(torch.float32))
+
+
+def test_states_are_compared_as_the_next_block_reads_them(tiny_llama: Path) -> None:
+    model, told = (load_model(tiny_llama, torch.float32) for _ in range(2))
+    model.requires_grad_(True)
+    torch.manual_seed(0)
+    for weight in told.parameters():
+        weight.data += 0.05 * torch.randn_like(weight)
+    for one in (model, told):
+        use_packed_attention(one)
+    batch = make_batch(examples(), 0)
+    alone = Distill(NextToken(model), told, Distillation(tiny_llama, share=0.5)).train()(batch).item()
+    how = Distillation(tiny_llama, share=0.5, blocks=(0, 1), states=3.0)
+    loss = Distill(NextToken(model), told, how).train()(batch)
+    loss.backward()
+    norms, apart = [told.model.layers[1].input_layernorm, told.model.norm], []
+    for example in examples():
+        ids = torch.tensor([example.prompt + example.completion])
+        with torch.no_grad(), listening(model, [0, 1]) as mine, listening(told, [0, 1]) as theirs:
+            for one in (model, told):
+                lone = make_batch([example], 0, ids.shape[1])
+                one.model(input_ids=lone.ids, position_ids=lone.positions, use_cache=False, batch=lone)
+        for norm, here, there in zip(norms, mine, theirs, strict=True):
+            wanted = norm(there[0])
+            apart.append((norm(here[0]) - wanted).square().sum(1) / wanted.square().sum(1))
+    far = torch.cat(apart).mean().item()
+    assert far > 0.01
+    assert loss.item() == pytest.approx(alone + 3 * len(batch.label) * far, rel=1e-4)
+    assert all(weight.grad is not None for weight in model.model.layers.parameters())
 
 
 def test_time_is_foretold_and_the_weights_stay(tiny_llama: Path, monkeypatch: pytest.MonkeyPatch) -> None:

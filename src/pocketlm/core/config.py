@@ -100,6 +100,13 @@ class TrainConfig(_Section):
     label_smoothing: float = Field(
         0.0, ge=0, lt=1, description="share of a label's odds spread over the whole vocabulary"
     )
+    rounded: float = Field(
+        0.0,
+        ge=0,
+        le=1,
+        description="share of the steps, the last ones, in which matrices stand on the grid of 4-bit blocks, so that a file of "
+        "the type q4_0 is what was trained; for method full",
+    )
     neftune: float = Field(0.0, ge=0, description="noise on the embeddings while training (alpha); 5 is usual")
     validations: int = Field(
         6, ge=1, description="into how many parts a training is cut by measuring the validation loss"

@@ -77,18 +77,22 @@ class Augmenter:
         for call, argument, value in list(self._values(row)):
             if rng.random() >= SWAP:
                 continue
-            old, (new, wording) = said(value, row.text), self._other(row, call, argument, value, rng)
+            old = said(value, row.text)
+            pool = self._pools.get(self._place(row, call, argument, value)) if old else None
+            if not pool:
+                continue  # what was put in before says this value too, or stands in front of it as nothing else did
+            new, wording = self._other(row, value, pool, rng)
             if row.text.startswith(old) and wording[0].islower() != row.text[0].islower():
                 continue  # the case of a sentence's first word says nothing
             others = [str(other) for *_, other in self._values(row) if other != value]
             if any(wording in other or other in wording for other in others):
                 continue  # two values must stay apart
-            row = _replaced(row, value, new, old, wording)
+            changed = _replaced(row, value, new, old, wording)
+            row = changed if self._is_copied(changed) else row  # values may overlap: "move day" and "day at the gym"
         return row
 
-    def _other(self, row: CallRow, call: Call, argument: str, value: Value, rng: random.Random) -> tuple[Value, str]:
-        """Another value for an argument, and how it is said."""
-        pool = self._pools[self._place(row, call, argument, value)]
+    def _other(self, row: CallRow, value: Value, pool: Sequence[str], rng: random.Random) -> tuple[Value, str]:
+        """Another value for an argument out of those that stand in such places, and how it is said."""
         new = rng.choice(pool)
         if isinstance(value, int):
             return int(new), rng.choice(wordings(int(new)))

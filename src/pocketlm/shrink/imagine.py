@@ -10,10 +10,10 @@ from __future__ import annotations
 import json
 import math
 import random
+import shutil
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 import torch
@@ -37,7 +37,6 @@ from pocketlm.train.lora import save_adapter
 from pocketlm.train.method import choose, load_objective
 from pocketlm.train.run import Run
 
-REQUESTS = 1200  # made up where nothing else is asked for
 CHOOSING = 8  # of so many one is kept apart, to choose by,
 # where the run gave its answer such odds: what it is in two minds about does not tell whether a smaller model does the job
 # (all of them counted, even 8 bits kept 98 % only).
@@ -46,9 +45,9 @@ SURE = 0.9
 WRITING = TrainConfig(epochs=4, lr=1e-3, rank=16, alpha=16, batch_tokens=512)
 WARMTH = 0.9  # temperature at which it writes
 TOKENS = 48  # of a request at most
-AT_ONCE = 96
+AT_ONCE = 256
 VAIN = 3  # batches in a row that bring nothing new, after which no more come
-IMAGINING = 2  # rises whenever the same rows would lead to others
+IMAGINING = 3  # rises whenever the same rows would lead to others
 
 
 def imagine(rows: Rows, original: Run, home: Path, count: int) -> Rows:
@@ -63,9 +62,11 @@ def imagine(rows: Rows, original: Run, home: Path, count: int) -> Rows:
     key = sha256_value([IMAGINING, original.identity, [row.to_json() for row in rows.train], count])[:16]
     file = home / f"requests-{key}.jsonl"
     if not file.is_file():
-        texts = make_up(original.config.base, rows.train, count)
-        made = _answered(original, task, texts, home / f"requests-{key}.answers.jsonl", key)
+        aside = home / f"requests-{key}"  # what is done so far, for when it is stopped
+        texts = make_up(original.config.base, rows.train, count, aside)
+        made = _answered(original, task, texts, aside / "answers.jsonl", key)
         write_jsonl(file, [{**row.to_json(), "odds": round(odds, 4)} for row, odds in made])
+        shutil.rmtree(aside, ignore_errors=True)
     with file.open(encoding="utf-8") as lines:
         kept = [json.loads(line) for line in lines]
     made_up = [CallRow.from_json(value, file.name) for value in kept]
@@ -75,19 +76,22 @@ def imagine(rows: Rows, original: Run, home: Path, count: int) -> Rows:
     return replace(rows, valid=[*rows.valid, *apart], more=more)
 
 
-def make_up(base: str, rows: Sequence[CallRow], count: int, *, seed: int = 0) -> list[str]:
+def make_up(base: str, rows: Sequence[CallRow], count: int, folder: Path, *, seed: int = 0) -> list[str]:
     """Requests like those of the rows and none of them: the base is tuned for a minute to write one behind what it asks for.
 
     Args:
         count: at most so many; fewer where nothing new comes any more.
+        folder: where the tuned base and the requests are kept meanwhile; called again with it, it goes on.
     """
-    with TemporaryDirectory() as aside:
-        _tune(base, rows, Path(aside), seed)
-        model = load_model(Path(aside) / "model", torch.bfloat16)
-    tokenizer, rng = load_tokenizer(resolve_base(base)), random.Random(seed)
+    if not (folder / "model" / "config.json").is_file():
+        _tune(base, rows, folder, seed)
+    model = load_model(folder / "model", torch.bfloat16)
+    tokenizer, rng, kept = load_tokenizer(resolve_base(base)), random.Random(seed), folder / "texts.jsonl"
     tokenizer.padding_side = "left"
-    known, found, vain = {folded(row.text) for row in rows}, list[str](), 0
+    found = [json.loads(line) for line in kept.read_text(encoding="utf-8").splitlines()] if kept.is_file() else []
+    known, vain = {folded(text) for text in (*(row.text for row in rows), *found)}, 0
     with progress("Making up requests", count) as update:
+        update(len(found))
         while len(found) < count and vain < VAIN:
             torch.manual_seed(seed + len(found) + vain)
             before = len(found)
@@ -96,6 +100,7 @@ def make_up(base: str, rows: Sequence[CallRow], count: int, *, seed: int = 0) ->
                     known.add(folded(text))
                     found.append(text)
             vain = 0 if len(found) > before else vain + 1
+            write_jsonl(kept, found)
             update(len(found) - before)
     return found
 
@@ -150,9 +155,7 @@ def _answered(original: Run, task: CallTask, texts: Sequence[str], kept: Path, k
     finally:
         engine.close()
     pairs = [(row, answer) for row, answer in zip(rows, answers, strict=True) if answer.stopped]
-    made = [
+    return [
         (replace(row, calls=tuple(task.parse(answer.text, original.template))), math.exp(answer.logprob))
         for row, answer in pairs
     ]
-    kept.unlink()
-    return made

@@ -27,6 +27,7 @@ from pocketlm.shrink.depth import run_packed
 from pocketlm.train.batches import Example
 
 TYPES = ("q8_0", "q6_k", "q5_0", "iq4_nl", "q3_k", "q2_k")  # the most bits first
+GRID_TYPES = ("q4_0", "q3_k", "q2_k")  # of a model that stands on the first one's grid: more bits are of no use to it
 Mix = Mapping[str, str]  # group -> type
 
 
@@ -47,7 +48,8 @@ class Point:
         kinds = list(dict.fromkeys(self.mix.values()))
         if len(kinds) == 1:
             return kinds[0]
-        return ", ".join(f"{kind} {'+'.join(_short(self.mix, kind))}" for kind in TYPES if kind in kinds)
+        every = dict.fromkeys((*TYPES, *GRID_TYPES))
+        return ", ".join(f"{kind} {'+'.join(_short(self.mix, kind))}" for kind in every if kind in kinds)
 
 
 def _short(mix: Mix, kind: str) -> list[str]:
@@ -60,20 +62,23 @@ def _short(mix: Mix, kind: str) -> list[str]:
     return own
 
 
-def mixes(folder: Path, examples: Sequence[Example], importance: Mapping[str, Weight]) -> list[Point]:
-    """Mixes of types, from 8 bits everywhere to the fewest, each smaller than the one before.
+def mixes(
+    folder: Path, examples: Sequence[Example], importance: Mapping[str, Weight], types: Sequence[str] = TYPES
+) -> list[Point]:
+    """Mixes of types, from the most bits everywhere to the fewest, each smaller than the one before.
 
     Args:
         examples: rows whose odds are compared, tokens by the folder's tokenizer.
         importance: of each tensor's columns, by which they are rounded; may be empty.
+        types: the most bits first.
     """
     parts = parts_of(folder)
-    sizes = {(group, kind): sum(part.size(kind) for part in parts[group]) for group in GROUPS for kind in TYPES}
-    costs = _costs(folder, parts, sizes, examples, importance)
-    point = Point(dict.fromkeys(GROUPS, TYPES[0]), 0.0, sum(sizes[group, TYPES[0]] for group in GROUPS))
+    sizes = {(group, kind): sum(part.size(kind) for part in parts[group]) for group in GROUPS for kind in types}
+    costs = _costs(folder, parts, sizes, examples, importance, types)
+    point = Point(dict.fromkeys(GROUPS, types[0]), 0.0, sum(sizes[group, types[0]] for group in GROUPS))
     found = [point]
     while steps := [
-        (group, kind) for group in GROUPS for kind in TYPES[TYPES.index(point.mix[group]) + 1 :]
+        (group, kind) for group in GROUPS for kind in types[types.index(point.mix[group]) + 1 :]
         if (group, kind) in costs and sizes[group, kind] < sizes[group, point.mix[group]]
     ]:  # fmt: skip
 
@@ -96,12 +101,13 @@ def _costs(
     sizes: Mapping[tuple[str, str], int],
     examples: Sequence[Example],
     importance: Mapping[str, Weight],
+    types: Sequence[str],
 ) -> dict[tuple[str, str], float]:
     """KL in nats, the mean over label tokens, of each group rounded alone to each type that makes it smaller."""
     model = load_model(folder, torch.float32)
     exact = _odds(model, examples)
     tried = [
-        (group, now) for group in GROUPS for before, now in pairwise(TYPES) if sizes[group, now] < sizes[group, before]
+        (group, now) for group in GROUPS for before, now in pairwise(types) if sizes[group, now] < sizes[group, before]
     ]
     found = {}
     with progress("Rounding each part", len(tried)) as update:

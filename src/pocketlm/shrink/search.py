@@ -25,13 +25,13 @@ from pocketlm.evaluate.suites import spread
 from pocketlm.export.gguf import export_gguf, importance_if_used
 from pocketlm.export.gguf_tensors import Weight
 from pocketlm.export.subject import run_texts
-from pocketlm.shrink.precision import Point, mixes
+from pocketlm.shrink.precision import GRID_TYPES, TYPES, Point, mixes
 from pocketlm.shrink.shapes import Rows, Shape, build, examples, ladder
 from pocketlm.train.run import Run
 
 SEARCHING = 1  # rises whenever the same candidate would be judged otherwise
 TIMED = 16  # requests by which an answer's time is measured
-HEALING = 0.4  # share of the time limit for one healing
+HEALING = 0.6  # share of the time that is left for one healing
 LEAST = 3.0  # minutes of healing under which it is not worth while
 KEPT = "trials.jsonl"
 
@@ -128,8 +128,8 @@ class Search:
 
     def _healing(self, shape: Shape) -> float | None:
         """Minutes that the shape may heal; None where the time is over."""
-        minutes = round(max(LEAST, HEALING * self.goal.minutes), 1)
         left = self.goal.minutes - (time.monotonic() - self.began) / 60
+        minutes = round(max(LEAST, HEALING * left), 1)
         free = shape == Shape.of(self.original.model) or self._was_built(shape)
         return minutes if left > minutes or free else None
 
@@ -144,6 +144,8 @@ class Search:
             return importance_if_used(run.model, run_texts(run, self.rows.train))
 
         points = self._points(run, weigh)
+        fitting = [point for point in points if self.goal.max_mb is None or point.size <= self.goal.max_mb * 1e6]
+        points = fitting or points  # the sizes of one that is too large are for the picture
 
         def passes(at: int) -> bool:
             return self._try(shape, run, points[at], weigh).kept >= self.goal.keep
@@ -154,7 +156,8 @@ class Search:
         """The mixes of a run's model, measured once."""
         kept = self.home / f"mixes-{run.identity[:16]}.json"
         if not kept.is_file():
-            points = mixes(run.model, examples(run, run.model, self.rows.valid), weigh())
+            types = GRID_TYPES if run.config.train.rounded else TYPES
+            points = mixes(run.model, examples(run, run.model, self.rows.valid), weigh(), types)
             write_json(kept, [asdict(point) for point in points])
         return [Point(**point) for point in read_json(kept)]
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from pocketlm.core.files import read_json, sha256_value
 from pocketlm.core.progress import say
@@ -20,6 +21,7 @@ from pocketlm.train.batches import Example
 from pocketlm.train.run import Run, encode, encode_all
 
 TOKENS = 6  # the vocabulary is cut to this part; more stay where the job needs more
+FORESEEN = 2000  # requests by which it is told what else users may say
 RARE = 3  # texts that must hold a token for it to count as the job's: the healing teaches to do without the others
 SHARES = (0.75, 0.6, 0.45, 0.35)  # of the blocks' weights that are left
 # Blocks left go with this power of the share, channels with what remains: on SmolLM2-135M half of all channels cost a tuned
@@ -27,8 +29,9 @@ SHARES = (0.75, 0.6, 0.45, 0.35)  # of the blocks' weights that are left
 DEPTH = 0.15
 HEADS = 0.5  # the same of key and value heads: one of three gone cost 0.02
 TAUGHT = 0.5  # share of the healing's loss that is the original's odds, the rest the rows' own tokens
-FEWEST = 4.5  # bits a weight of the smallest files that a healed model can be expected to do its job in
-CALIBRATION = 96  # rows by which blocks and channels are chosen
+BITS = 4.55  # a weight, of a file of the type that a healed model stands on the grid of, its tokenizer included
+CALIBRATION = 96  # rows by which blocks are chosen
+REFITTED = 512  # rows by which channels are, and what is left refitted
 
 
 @dataclass(frozen=True)
@@ -48,8 +51,8 @@ class Shape:
     def of(cls, folder: Path) -> Shape:
         """The shape of a model's folder."""
         config = read_json(folder / "config.json")
-        heads = config.get("num_key_value_heads") or config["num_attention_heads"]
-        return cls(config["vocab_size"], config["num_hidden_layers"], config["intermediate_size"], heads)
+        blocks, channels = config["num_hidden_layers"], config["intermediate_size"]
+        return cls(config["vocab_size"], blocks, channels, _key_heads(config))
 
     def __str__(self) -> str:
         heads = f"{self.heads} key head{'s' * (self.heads > 1)}"
@@ -59,24 +62,45 @@ class Shape:
 def ladder(folder: Path, max_mb: float | None = None) -> list[Shape]:
     """Shapes to try, each smaller than the one before: whole, then with fewer tokens, thinner and a little shallower.
 
-    Those that take more than `max_mb` even at `FEWEST` bits a weight are left out: to heal them would be time lost.
+    With `max_mb` the largest that comes below it at `BITS` a weight stands behind the whole one, since to heal those between
+    would be time lost.
     """
     whole, config = Shape.of(folder), read_json(folder / "config.json")
-    width, queries = config["hidden_size"], config["num_attention_heads"] // whole.heads
-    head = config.get("head_dim") or width // config["num_attention_heads"]
-    attention = 2 * width * head * (queries + 1)  # weights of a key head with its value head and queries
+    shares = list(SHARES)
+    if max_mb is not None:
+        most = 8e6 * max_mb / BITS
+        fits = (at / 100 for at in range(99, 0, -1) if _weights(_shape(whole, config, at / 100), config) <= most)
+        largest = next(fits, 0.0)
+        shares = [largest, *(share for share in SHARES if share < largest)] if largest else []
+    return list(dict.fromkeys([whole, *(_shape(whole, config, share) for share in shares)]))
+
+
+def _shape(whole: Shape, config: Mapping[str, Any], share: float) -> Shape:
+    """What is left where the blocks keep a share of their weights."""
+    width, attention = config["hidden_size"], _attention(config)
     step = next(multiple for multiple in (256, 32, 1) if whole.channels % multiple == 0)  # of a quantized block
-    shapes = [whole]
-    for share in SHARES:
-        blocks = max(1, round(whole.blocks * share**DEPTH))
-        heads = max(1, round(whole.heads * share**HEADS))
-        block = share * whole.blocks / blocks * (attention * whole.heads + 3 * width * whole.channels)
-        channels = min(whole.channels, max(1, round((block - attention * heads) / (3 * width * step))) * step)
-        shape = Shape(whole.tokens // TOKENS, blocks, channels, heads)
-        weights = shape.tokens * width + blocks * (attention * heads + 3 * width * channels)
-        if max_mb is None or weights * FEWEST / 8e6 <= max_mb:
-            shapes.append(shape)
-    return list(dict.fromkeys(shapes))
+    blocks = max(1, round(whole.blocks * share**DEPTH))
+    heads = max(1, round(whole.heads * share**HEADS))
+    block = share * whole.blocks / blocks * (attention * whole.heads + 3 * width * whole.channels)
+    channels = min(whole.channels, max(1, round((block - attention * heads) / (3 * width * step))) * step)
+    return Shape(whole.tokens // TOKENS, blocks, channels, heads)
+
+
+def _weights(shape: Shape, config: Mapping[str, Any]) -> int:
+    """Of a cut model, the embedding once."""
+    width = int(config["hidden_size"])
+    return shape.tokens * width + shape.blocks * (_attention(config) * shape.heads + 3 * width * shape.channels)
+
+
+def _attention(config: Mapping[str, Any]) -> int:
+    """Weights of a key head with its value head and queries."""
+    width, queries = config["hidden_size"], config["num_attention_heads"] // _key_heads(config)
+    head = config.get("head_dim") or width // config["num_attention_heads"]
+    return int(2 * width * head * (queries + 1))
+
+
+def _key_heads(config: Mapping[str, Any]) -> int:
+    return int(config.get("num_key_value_heads") or config["num_attention_heads"])
 
 
 @dataclass(frozen=True)
@@ -126,7 +150,7 @@ def _cut(shape: Shape, parent: Run, original: Run, rows: Rows, to: Path) -> None
     now = Shape.of(parent.model)
     folder, aside = parent.model, to.with_name(f"{to.name}-steps")
     if now == Shape.of(original.model) and shape.tokens < now.tokens:  # once: then it is as small as the job lets it be
-        requests = [row.text for row in (*rows.train, *rows.more)]
+        requests = [row.text for row in spread([*rows.train, *rows.more], FORESEEN)]
         foreseen = foresee_tokens(resolve_base(original.config.base), requests)
         texts = seen_texts(parent, rows.train)
         folder = prune_vocabulary(
@@ -140,7 +164,7 @@ def _cut(shape: Shape, parent: Run, original: Run, rows: Rows, to: Path) -> None
         )
         folder = prune_depth(folder, aside / "blocks", chosen).folder
     if shape.channels < now.channels or shape.heads < now.heads:
-        weighed = examples(parent, folder, rows.train)
+        weighed = examples(parent, folder, [*rows.train, *rows.more], REFITTED)
         folder = prune_width(folder, aside / "width", weighed, channels=shape.channels, kv_heads=shape.heads).folder
     folder.replace(to)
     shutil.rmtree(aside, ignore_errors=True)

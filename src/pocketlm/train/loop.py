@@ -26,6 +26,7 @@ from pocketlm.core.progress import progress
 from pocketlm.train.batches import Batch, Example, make_batch, plan_batches, shared_prefix
 from pocketlm.train.checkpoint import Checkpoints
 from pocketlm.train.optimizer import make_optimizer, schedule
+from pocketlm.train.rounding import Grid
 
 
 class Piece(Protocol):
@@ -98,6 +99,8 @@ def train_steps(
         update(len(history.steps))
         while (step := len(history.steps)) < len(plan) and not state.is_stale:
             torch.manual_seed(seed + step)  # noise and dropout are the same however often a run was interrupted
+            if step >= round((1 - settings.rounded) * len(plan)):
+                state.stand_on_grid()
             entry = {"step": step + 1, "loss": 0.0, "lr": settings.lr * rate(step)}
             entry["loss"] = take_step(shared, plan[step], settings, state, entry["lr"], team)
             history.tokens += sum(piece.tokens for piece in plan[step])
@@ -152,8 +155,13 @@ class State:
         self._checkpoints, self._since = checkpoints, time.perf_counter()
         self._patience = settings.patience
         self._best: dict[str, Any] = {"watched": math.inf, "stale": 0, "weights": []}  # stale: validations since
+        self._grid: Grid | None = None
         if checkpoints and (kept := checkpoints.load()):
             self._resume(kept)
+
+    def stand_on_grid(self) -> None:
+        """From now on the matrices are rounded."""
+        self._grid = self._grid or Grid(self.weights, self.optimizer)
 
     def compare(self, loss: float, watched: float) -> None:
         """Note a validation loss; with patience, keep these weights if what is watched was never as low."""
@@ -187,6 +195,7 @@ class State:
             "optimizer": self.optimizer.state_dict(),
             "history": vars(self.history),
             "best": self._best,
+            "fine": self._grid and self._grid.fine,
         }
         if self._checkpoints:
             self._checkpoints.save(state, len(self.history.steps))
@@ -195,6 +204,10 @@ class State:
         self._put(state["weights"])
         self.optimizer.load_state_dict(state["optimizer"])
         self.history, self._best = History(**state["history"]), state["best"]
+        if state.get("fine") is not None:
+            self.stand_on_grid()
+            assert self._grid
+            self._grid.take(state["fine"])
 
     @torch.no_grad()
     def _put(self, kept: Sequence[Tensor]) -> None:

@@ -5,7 +5,6 @@ Plain LoRA is ours (lora.py), since its speed is. DoRA, dropout and quantized ba
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -72,20 +71,13 @@ def load_trainable(base: Path, settings: TrainConfig, compute: Compute) -> Any:
     return model
 
 
-def load_frozen(folder: Path, settings: TrainConfig, compute: Compute, rows: Sequence[int] | None = None) -> Any:
+def load_frozen(folder: Path, settings: TrainConfig, compute: Compute) -> Any:
     """A model that only tells, ready for packed batches.
-
-    Args:
-        rows: of its vocabulary, those it keeps, in their order; None: all.
 
     Raises:
         InputError: it cannot read packed rows.
     """
     model = load_model(folder, compute.dtype).requires_grad_(False)
-    if rows is not None:
-        kept = torch.tensor(rows)
-        for layer in (model.get_input_embeddings(), model.lm_head):
-            layer.weight = torch.nn.Parameter(layer.weight[kept], requires_grad=False)
     device = choose_device(settings.device)
     model.to(device)
     use_packed_attention(model)
@@ -162,6 +154,10 @@ def check_method(settings: TrainConfig) -> None:
     if settings.method == "full" and (settings.dora or settings.dropout or settings.last_layers):
         raise InputError(
             "train.method: full has no adapter, so leave out train.dora, train.dropout and train.last_layers"
+        )
+    if settings.method != "full" and settings.rounded:
+        raise InputError(
+            f"train.rounded: {settings.method} leaves the base's weights as they are; it is for method full"
         )
     if not _is_ours(settings) and settings.compute.startswith("int8"):
         raise InputError(

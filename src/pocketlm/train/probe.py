@@ -15,7 +15,7 @@ from torch import nn
 from pocketlm.core.config import TrainConfig
 from pocketlm.train.batches import Example, plan_batches, shared_prefix
 from pocketlm.train.compute import choose_device
-from pocketlm.train.loop import State, mean_loss, plan_steps, take_step
+from pocketlm.train.loop import State, Step, mean_loss, plan_steps, take_step
 
 PROBE_SECONDS = 6.0  # of training steps
 
@@ -70,15 +70,27 @@ def probe(
         times.append(time.perf_counter() - before)
         if len(times) > 1 and time.perf_counter() - start + times[-1] > seconds:
             break
+    usual = statistics.median(times[1:] or times)  # the first one also compiles and allocates
+    if settings.rounded:
+        usual += settings.rounded * (_rounded_seconds(objective, plan[0], settings, state, team) - usual)
     validation = _validation_seconds(objective, valid, prefix, settings.micro_tokens or settings.batch_tokens)
     tokens = sum(piece.tokens for step in plan for piece in step) * steps // len(plan)
     return Probe(
         steps,
         tokens,
-        statistics.median(times[1:] or times),  # the first one also compiles and allocates
+        usual,
         validation,
         math.ceil(steps / math.ceil(steps / settings.validations)) if valid else 0,
     )
+
+
+def _rounded_seconds(objective: nn.Module, step: Step, settings: TrainConfig, state: State, team: Accelerator) -> float:
+    """Of a step whose matrices stand on a grid, the second one."""
+    state.stand_on_grid()
+    take_step(objective, step, settings, state, settings.lr / 100, team)
+    before = time.perf_counter()
+    take_step(objective, step, settings, state, settings.lr / 100, team)
+    return time.perf_counter() - before
 
 
 def _validation_seconds(objective: nn.Module, valid: Sequence[Example], prefix: int, size: int) -> float:

@@ -187,7 +187,7 @@ def train_run(
     compute = choose(settings, chosen["compute"])
     torch.manual_seed(config.seed)  # after the probes, which draw random numbers where nothing is remembered
     objective = load_objective(resolve_base(config.base), settings, compute)
-    objective = taught(objective, teaching, settings, compute) if teaching else objective
+    objective = taught(objective, teaching, resolve_base(config.base), settings, compute) if teaching else objective
     model = objective.model
     say(f"Training {count(model)} on {len(train)} rows ({compute})")
     what = f"{count(model)} of {config.base}, {compute}{', taught' if teaching else ''}"
