@@ -21,6 +21,7 @@ from typing import Any
 from kept import about, cores
 
 from pocketlm.cli.export import find_run, find_subject
+from pocketlm.cli.shrink import REQUESTS
 from pocketlm.core.errors import GateFailed, PocketError
 from pocketlm.core.files import write_json
 from pocketlm.core.machine import describe, memory_peak
@@ -33,7 +34,7 @@ from pocketlm.export.bundle import Bundle, export
 from pocketlm.export.formats import FORMATS, find_format, find_precision
 from pocketlm.models.load import resolve_base
 from pocketlm.shrink.frontier import frontier_text, write_frontier
-from pocketlm.shrink.imagine import REQUESTS, imagine
+from pocketlm.shrink.imagine import imagine
 from pocketlm.shrink.result import bundle_of, verdict
 from pocketlm.shrink.search import Goal, Search, smallest
 from pocketlm.shrink.shapes import Rows, seen_texts

@@ -9,6 +9,9 @@ import typer
 
 from pocketlm.cli.common import Json, be_quiet, makes_vectors, output
 
+REQUESTS = 4000  # made up where nothing else is asked for
+FEW = 200  # validation rows under which a warning is due
+
 
 def shrink(
     run: Annotated[Path, typer.Argument(help="The run's folder.")],
@@ -16,7 +19,7 @@ def shrink(
     max_mb: Annotated[float | None, typer.Option(help="The most the file may take, in 10^6 bytes.")] = None,
     max_p95_ms: Annotated[float | None, typer.Option(help="The most that 95 of 100 answers may take, on this machine.")] = None,
     minutes: Annotated[float, typer.Option(help="Begin nothing new after that; the same command goes on where it stopped.")] = 60.0,
-    requests: Annotated[int, typer.Option(help="How many more requests the base makes up, to heal and to choose by; 0: none.")] = 1200,
+    requests: Annotated[int, typer.Option(help="How many more requests the base makes up, to heal and to choose by; 0: none.")] = REQUESTS,
     as_json: Json = False,
 ) -> None:  # fmt: skip
     """Cut tokens, blocks and channels, heal, and spend bits where they are missed: the smallest model that passes.
@@ -25,8 +28,8 @@ def shrink(
     written to RUN/shrunk/gguf with its proof, and scored on the test rows, which the search never sees. RUN/shrunk/frontier.html
     shows all that was tried. Exit code 3 where nothing passes.
 
-    Before it begins, the base learns for a minute to write requests, and the run answers what it made up: a cut model learns
-    from most of these too, and some that the run is sure of stand beside the validation rows.
+    Before it begins, which takes some ten minutes more, the base learns to write requests, and the run answers what it made up: a
+    cut model learns from most of these too, and some that the run is sure of stand beside the validation rows.
     """
     be_quiet(as_json)
     from pocketlm.cli.export import find_run
@@ -55,15 +58,16 @@ def shrink(
         say(
             f"{len(rows.valid)} validation rows: each is {1 / len(rows.valid):.1%} of the score by which models are chosen"
         )
-    home, goal = run / "shrunk", Goal(keep, max_mb, max_p95_ms, minutes)
+    home, goal, given = run / "shrunk", Goal(keep, max_mb, max_p95_ms, minutes), len(rows.valid)
     rows = imagine(rows, original, home, requests)
     before = scored(
         run / "reports" / "valid.json", original.identity, original.task, lambda: open_engine(str(run)), rows.valid,
         constrain=True,
     )  # fmt: skip
-    say(f"{run}: {before.main} {before.value:.1%} on {len(rows.valid)} validation rows")
+    beside = f" and {len(rows.valid) - given} made-up requests" if len(rows.valid) > given else ""
+    say(f"{run}: {before.main} {before.value:.1%} on {given} validation rows{beside}")
     if not before.value:
-        raise InputError(f"{run}: gets none of its {len(rows.valid)} validation rows right; train it longer first")
+        raise InputError(f"{run}: gets none of its {given} validation rows right; train it longer first")
     trials = Search(original, rows, before, goal, home).run()
     chosen = smallest(trials, goal)
     page = home / "frontier.html"
@@ -81,6 +85,3 @@ def shrink(
     last = verdict(bundle, reference)
     text += f"\n\n{bundle.file}: {bundle.info['size_mb']:.1f} MB\n{told(last)}"
     output(as_json, to_json(trials, chosen, bundle, last), text)
-
-
-FEW = 200  # validation rows under which a warning is due

@@ -36,13 +36,13 @@ def write_frontier(path: Path, title: str, trials: Sequence[Trial], goal: Goal, 
     """
     chosen = smallest(trials, goal)
     said = (
-        f"{chosen.size_mb:.1f} MB keep {chosen.kept:.1%} of the original's score on the validation rows."
+        f"{chosen.size_mb:.1f} MB keep {chosen.kept:.1%} of the original's score on the rows to choose by."
         if chosen
         else "Nothing that was tried passes."
     )
     note = (
-        "Each dot is a file that was opened in its runtime and scored on the validation rows; the line joins those than which "
-        "none is smaller and better, the filled one was chosen, and the dashed line is what has to be kept."
+        "Each dot is a file that was opened in its runtime and scored on the rows to choose by: the validation rows, and requests "
+        "that were made up. The line joins those than which none is smaller and better, the filled one was chosen, and the dashed line is what has to be kept."
     )
     chart = page.section("Size and quality", _picture(trials, goal, chosen, original["score"]), note)
     write_text(path, page.page(f"Shrinking {title}", said, [chart, _table(trials, goal, chosen)], STYLE))
