@@ -87,3 +87,8 @@ def test_an_interrupted_one_ends_with_the_same_weights(tiny_llama: Path, tmp_pat
 def test_an_adapter_cannot_be_rounded() -> None:
     with pytest.raises(InputError, match="method full"):
         check_method(TrainConfig(rounded=0.3))
+
+
+def test_patience_would_end_before_the_grid() -> None:
+    with pytest.raises(InputError, match=r"train\.rounded begins"):
+        check_method(TrainConfig(method="full", rounded=0.3, patience=2))

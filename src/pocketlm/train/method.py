@@ -155,6 +155,8 @@ def check_method(settings: TrainConfig) -> None:
         raise InputError(
             "train.method: full has no adapter, so leave out train.dora, train.dropout and train.last_layers"
         )
+    if settings.patience and settings.rounded:
+        raise InputError("train.patience: might end before train.rounded begins; set one of them")
     if settings.method != "full" and settings.rounded:
         raise InputError(
             f"train.rounded: {settings.method} leaves the base's weights as they are; it is for method full"
