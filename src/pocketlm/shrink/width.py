@@ -122,7 +122,7 @@ def refit(layer: Any, moments: Tensor, groups: Tensor, count: int, *, at_once: i
         costs = _costs(weight, inverse, groups[left])
         going = costs.argsort()[: min(at_once, len(left) - count)]
         columns = groups[left[going]].flatten()
-        solved = torch.linalg.solve(inverse[columns][:, columns], inverse[columns])  # (going, inputs)
+        solved = _solve(inverse[columns][:, columns], inverse[columns])  # (going, inputs)
         weight -= weight[:, columns] @ solved
         inverse -= inverse[:, columns] @ solved
         staying = torch.ones(len(left), dtype=torch.bool)
@@ -138,8 +138,17 @@ def _costs(weight: Tensor, inverse: Tensor, groups: Tensor) -> Tensor:
     """(groups,) how much the squared error grows without each."""
     own: Tensor = inverse[groups[:, :, None], groups[:, None, :]]  # (groups, inputs, inputs)
     columns = weight.t()[groups]  # (groups, inputs, outputs)
-    costs: Tensor = (columns * torch.linalg.solve(own, columns)).sum((1, 2))
+    costs: Tensor = (columns * _solve(own, columns)).sum((1, 2))
     return costs
+
+
+def _solve(matrix: Tensor, right: Tensor) -> Tensor:
+    """x of matrix x = right, both (..., n, n or more), for a symmetric, positive definite matrix.
+
+    Not by its LU decomposition: MKL's, of several matrices on several threads, once lost its pivots in a process that had
+    llama.cpp's OpenMP loaded beside torch's.
+    """
+    return torch.cholesky_solve(right, torch.linalg.cholesky(matrix))
 
 
 def _check(model: Any, part: str, layers: Sequence[str]) -> None:
