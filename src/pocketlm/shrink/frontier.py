@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -48,6 +48,7 @@ def write_frontier(path: Path, title: str, trials: Sequence[Trial], goal: Goal, 
     write_text(path, page.page(f"Shrinking {title}", said, [chart, _table(trials, goal, chosen)], STYLE))
 
 
+LABEL = 90  # of the picture's units: as wide as what is written beside a dot
 STYLE = ".tried { fill: none; stroke: currentColor; opacity: .55 } .floor { stroke: currentColor; stroke-dasharray: 5 4; opacity: .6 }"
 
 
@@ -58,22 +59,33 @@ def _picture(trials: Sequence[Trial], goal: Goal, chosen: Trial | None, score: f
     x = Axis(min(sizes) * 0.85, max(sizes) * 1.15, LEFT, WIDTH - RIGHT, log=True)
     y = Axis(max(0.0, min(values) - room), min(1.0, max(values) + room), HEIGHT - BOTTOM, TOP)
     best = frontier(trials)
-    dots = [_dot(trial, x, y, trial is chosen, trial in best) for trial in trials]
+    dots = [_dot(trial, x, y, trial is chosen) for trial in trials]
     level = f'<line class="floor" x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{y.at(floor):.1f}" y2="{y.at(floor):.1f}"/>'
     return picture(
         "Quality against size", HEIGHT, grid(x, y, "score", "MB of the file"), level,
         line("smooth", [(trial.size_mb, trial.score) for trial in best], x, y), *dots,
+        *_labels(sorted(best, key=lambda trial: trial is not chosen), x, y),
     )  # fmt: skip
 
 
-def _dot(trial: Trial, x: Axis, y: Axis, chosen: bool, best: bool) -> str:
-    at, up = x.at(trial.size_mb), y.at(trial.score)
-    text = ""
-    if best and trial.p95_ms:
-        text = f'<text x="{at + 8:.1f}" y="{up + 14:.1f}">{trial.size_mb:.0f} MB, {trial.p95_ms:.0f} ms</text>'
-    kind = "dot" if chosen else "tried"
+def _dot(trial: Trial, x: Axis, y: Axis, chosen: bool) -> str:
+    at, up, kind = x.at(trial.size_mb), y.at(trial.score), "dot" if chosen else "tried"
     label = page.escape(f"{trial.size_mb:.1f} MB, {trial.score:.1%}: {trial.shape}; {trial.said}")
-    return f'<circle class="{kind}" cx="{at:.1f}" cy="{up:.1f}" r="{5 if chosen else 4}"><title>{label}</title></circle>{text}'
+    return (
+        f'<circle class="{kind}" cx="{at:.1f}" cy="{up:.1f}" r="{5 if chosen else 4}"><title>{label}</title></circle>'
+    )
+
+
+def _labels(trials: Sequence[Trial], x: Axis, y: Axis) -> Iterator[str]:
+    """What is written below those dots that were timed, the first first; where one stands already none is written."""
+    taken: list[tuple[float, float]] = []
+    for trial in trials:
+        at, up = x.at(trial.size_mb), y.at(trial.score) + 14
+        if trial.p95_ms and all(abs(at - other) > LABEL or abs(up - high) > 14 for other, high in taken):
+            taken.append((at, up))
+            right = at > WIDTH - RIGHT - LABEL
+            place = f'x="{at - 8 if right else at + 8:.1f}" y="{up:.1f}" text-anchor="{"end" if right else "start"}"'
+            yield f"<text {place}>{trial.size_mb:.0f} MB, {trial.p95_ms:.0f} ms</text>"
 
 
 def _table(trials: Sequence[Trial], goal: Goal, chosen: Trial | None) -> str:
