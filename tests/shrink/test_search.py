@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 from dataclasses import replace
 from itertools import pairwise
@@ -18,11 +19,12 @@ from transformers import LlamaConfig, LlamaForCausalLM
 from pocketlm.core.files import read_json
 from pocketlm.engines.open import open_engine
 from pocketlm.evaluate.evaluate import evaluate
+from pocketlm.evaluate.plots import Axis
 from pocketlm.export.gguf import importance_if_used
 from pocketlm.export.subject import run_texts
 from pocketlm.shrink import search
 from pocketlm.shrink.folder import parameters
-from pocketlm.shrink.frontier import frontier_text, write_frontier
+from pocketlm.shrink.frontier import _labels, frontier_text, write_frontier
 from pocketlm.shrink.precision import GRID_TYPES, TYPES, mixes
 from pocketlm.shrink.search import Goal, Search, Trial, frontier, smallest, smallest_passing, write_mix
 from pocketlm.shrink.shapes import Rows, Shape, examples, ladder
@@ -152,3 +154,17 @@ def test_a_search_shrinks_goes_on_and_is_shown(
     page = (tmp_path / "frontier.html").read_text(encoding="utf-8")
     assert page.count("<circle") == len(trials)
     assert read_json(Path(chosen.run) / "manifest.json")["kind"] == "run"
+
+
+def test_labels_of_the_picture_stand_apart() -> None:
+    x, y = Axis(30, 110, 58, 620, log=True), Axis(0.8, 1.0, 250, 20)
+    close = [
+        trial(73.0, 0.97),
+        trial(74.0, 0.972),
+        trial(44.0, 0.95),
+        trial(109.0, 0.98),
+        trial(40.0, 0.9, p95_ms=None),
+    ]
+    labels = list(_labels(close, x, y))
+    assert [re.findall(r"(\d+) MB", label) for label in labels] == [["73"], ["44"], ["109"]]
+    assert [re.findall(r'anchor="(\w+)"', label) for label in labels] == [["start"], ["start"], ["end"]]
