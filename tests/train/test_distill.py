@@ -56,7 +56,6 @@ def test_the_loss_and_its_gradients_are_those_written_out(tiny_llama: Path) -> N
     for (name, weight), theirs in zip(model.named_parameters(), other.parameters(), strict=True):
         torch.testing.assert_close(weight.grad, theirs.grad, rtol=1e-3, atol=1e-4, msg=name)
     assert all(weight.grad is None for weight in told.parameters())
-    assert objective.divergence(batch).item() > 0
     assert objective.eval()(batch).item() == pytest.approx(entropy.item(), rel=1e-5)
 
 

@@ -115,17 +115,6 @@ class Distill(NextToken):
             ).last_hidden_state[0]
         return last[retold.told], [norm(one[0, retold.there]) for norm, one in zip(self.norms, states, strict=True)]
 
-    @torch.no_grad()
-    def divergence(self, batch: Batch) -> Tensor:
-        """KL(teacher || pupil), summed over a batch's labels, in nats, a scalar."""
-        logits = []
-        for model in (self.teacher, self.model):
-            hidden = model.model(input_ids=batch.ids, position_ids=batch.positions, use_cache=False, batch=batch)
-            logits.append(hidden.last_hidden_state[0, batch.labelled].float() @ model.lm_head.weight.float().t())
-        told, own = (scores.log_softmax(1) for scores in logits)
-        apart: Tensor = (told.exp() * (told - own)).sum()
-        return apart
-
 
 @contextmanager
 def listening(model: Any, blocks: Sequence[int]) -> Iterator[list[Tensor]]:
