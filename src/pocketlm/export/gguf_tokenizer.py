@@ -6,7 +6,6 @@ and WordPiece ("bert"). A new pre-tokenizer is one entry in PRE_TOKENIZERS, prov
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,6 +16,7 @@ from gguf import TokenType
 
 from pocketlm.core.errors import InputError
 from pocketlm.core.files import read_json
+from pocketlm.models.tokens import BYTE
 
 _WORDS = "{0}|[^\\r\\n\\p{{L}}\\p{{N}}]?\\p{{L}}+|{1}| ?[^\\s\\p{{L}}\\p{{N}}]+[\\r\\n]*|\\s*[\\r\\n]+|\\s+(?!\\S)|\\s+"
 _CLITICS = "(?i:'s|'t|'re|'ve|'m|'ll|'d)"
@@ -29,7 +29,6 @@ PRE_TOKENIZERS = {
     (_WORDS.format(_CLITICS, "\\p{N}"), "bytes"): "qwen2",
 }
 SPACE = "\u2581"  # stands for a space in SentencePiece's tokens, for the beginning of a word in llama.cpp's WordPiece
-_BYTE = re.compile(r"<0x[0-9A-F]{2}>")
 _NEVER = -1e6  # the score of tokens that no merge makes
 _JOINS_SPACES = {"type": "Replace", "pattern": {"String": " "}, "content": SPACE}
 _PREPENDS = {"type": "Prepend", "prepend": SPACE}
@@ -202,7 +201,7 @@ def _sentence_piece(path: Path, tokenizer: dict[str, Any], tokens: list[str], ty
             "so nothing was written"
         )
     for number, token in enumerate(tokens):
-        if types[number] is TokenType.NORMAL and _BYTE.fullmatch(token):
+        if types[number] is TokenType.NORMAL and BYTE.fullmatch(token):
             types[number] = TokenType.BYTE
         if token == model.get("unk_token"):
             types[number] = TokenType.UNKNOWN

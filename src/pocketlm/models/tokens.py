@@ -1,11 +1,14 @@
-"""Counting tokens of many texts, without loading what would train or answer."""
+"""Tokens without what would train or answer: counting those of many texts, knowing those that stand for a byte."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from pocketlm.core.errors import InputError
+
+BYTE = re.compile(r"<0x[0-9A-F]{2}>")  # what byte fallback writes for a character that is no token
 
 
 def token_counter(folder: Path) -> Callable[[Sequence[str]], list[int]]:

@@ -42,7 +42,8 @@ def write_frontier(path: Path, title: str, trials: Sequence[Trial], goal: Goal, 
     )
     note = (
         "Each dot is a file that was opened in its runtime and scored on the rows to choose by: the validation rows, and requests "
-        "that were made up. The line joins those than which none is smaller and better, the filled one was chosen, and the dashed line is what has to be kept."
+        "that were made up. The line joins those than which none is smaller and better, the filled one was chosen, and the "
+        "dashed line is what has to be kept."
     )
     chart = page.section("Size and quality", _picture(trials, goal, chosen, original["score"]), note)
     write_text(path, page.page(f"Shrinking {title}", said, [chart, _table(trials, goal, chosen)], STYLE))

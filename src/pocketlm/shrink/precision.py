@@ -21,7 +21,7 @@ from torch import Tensor
 from pocketlm.core.progress import progress
 from pocketlm.export.gguf import read_config
 from pocketlm.export.gguf_families import family_of
-from pocketlm.export.gguf_tensors import GROUPS, PRECISIONS, Weight, fitting, group_of, quantize, stored_tensors
+from pocketlm.export.gguf_tensors import GROUPS, PRECISIONS, Weight, bits, fitting, group_of, quantize, stored_tensors
 from pocketlm.models.load import load_model
 from pocketlm.shrink.depth import run_packed
 from pocketlm.train.batches import Example
@@ -45,11 +45,10 @@ class Point:
     size: int
 
     def __str__(self) -> str:
-        kinds = list(dict.fromkeys(self.mix.values()))
+        kinds = sorted(set(self.mix.values()), key=lambda kind: -bits(PRECISIONS[kind][0]))
         if len(kinds) == 1:
             return kinds[0]
-        every = dict.fromkeys((*TYPES, *GRID_TYPES))
-        return ", ".join(f"{kind} {'+'.join(_short(self.mix, kind))}" for kind in every if kind in kinds)
+        return ", ".join(f"{kind} {'+'.join(_short(self.mix, kind))}" for kind in kinds)
 
 
 def _short(mix: Mix, kind: str) -> list[str]:

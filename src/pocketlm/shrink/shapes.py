@@ -29,8 +29,8 @@ SHARES = (0.75, 0.6, 0.45, 0.35)  # of the blocks' weights that are left
 DEPTH = 0.15
 HEADS = 0.5  # the same of key and value heads: one of three gone cost 0.02
 TAUGHT = 0.5  # share of the healing's loss that is the original's odds, the rest the rows' own tokens
-# What the distance of the states counts beside it. Six minutes of 504 small steps: with it 88.3 % of the validation rows and
-# 71.3 % of 150 requests held apart, as the run answers them; without it 85.0 and 67.3 %.
+# What the distance of the states counts beside it. Counted once, six minutes of healing: 88.3 % of the validation rows and
+# 71.3 % of 150 requests held apart, as the run answers them; without it 85.0 and 67.3 %. Three times is not compared yet.
 STATES = 3.0
 BITS = 4.55  # a weight, of a file of the type that a healed model stands on the grid of, its tokenizer included
 CALIBRATION = 96  # rows by which blocks are chosen

@@ -27,11 +27,11 @@ from pocketlm.core.errors import InputError
 from pocketlm.core.files import read_json
 from pocketlm.core.progress import progress
 from pocketlm.models.load import load_model, load_tokenizer
+from pocketlm.models.tokens import BYTE
 from pocketlm.shrink.folder import Shrunk, keep, operate
 
 ROWS = 32  # texts that are looked at together
 ROUND = 64  # the number of tokens is a multiple of it
-BYTES = re.compile(r"<0x[0-9A-F]{2}>")  # what byte fallback writes for a character that is no token
 WORD = re.compile(r"[Ġ▁]?[^\W\d_]+")  # a word or a piece of one, with the space before it
 TABLE, SETTINGS = "tokenizer.json", "tokenizer_config.json"
 
@@ -69,7 +69,7 @@ class Tokens:
         merges = [_pair(merge) for merge in model["merges"]]
         ids, added = dict(model["vocab"]), {entry["content"]: entry["id"] for entry in table.get("added_tokens", [])}
         if model.get("byte_fallback"):
-            bases = {token for token in ids if BYTES.fullmatch(token)}
+            bases = {token for token in ids if BYTE.fullmatch(token)}
         else:
             bases = set(_alphabet()) & ids.keys()
         return cls(path, table, ids | added, merges, {*added, *bases})

@@ -35,7 +35,7 @@ class Distillation:
         share: of the loss that is the teacher's; the rest is the rows' own tokens'.
         temperature: by which the logits of both are divided where they are compared, so that unlikely tokens count more.
         blocks: of the teacher, those behind which its states are compared with the states behind the pupil's blocks, one for
-            each of these; None: no states are compared.
+            each of these; none: no states are compared.
         states: what their distance counts, beside a label's nats.
     """
 
@@ -43,7 +43,7 @@ class Distillation:
     rows: tuple[int, ...] | None = None
     share: float = 0.9
     temperature: float = 1.0
-    blocks: tuple[int, ...] | None = None
+    blocks: tuple[int, ...] = ()
     states: float = 1.0
 
     def identity(self, pupil: Path) -> list[Any]:
@@ -65,8 +65,8 @@ class Distill(NextToken):
     Args:
         objective: the pupil.
         teacher: a frozen model with packed attention.
+        how: it teaches.
         retell: gives a batch as the teacher reads it.
-        rows: of the teacher's vocabulary, the pupil's tokens; None: the same.
     """
 
     def __init__(
@@ -78,7 +78,7 @@ class Distill(NextToken):
         self.matrix = matrix if how.rows is None else matrix[list(how.rows)]
         layers = teacher.model.layers
         following = [*(layer.input_layernorm for layer in layers[1:]), teacher.model.norm] if how.blocks else []
-        self.norms = [following[block] for block in how.blocks or ()]  # the teacher's behind each of the pupil's blocks
+        self.norms = [following[block] for block in how.blocks]  # the teacher's behind each of the pupil's blocks
 
     def train(self, mode: bool = True) -> Distill:
         """The teacher never trains."""
@@ -90,15 +90,14 @@ class Distill(NextToken):
         """The loss, a scalar in fp32."""
         if not self.training:
             return super().forward(batch)
-        blocks = self.how.blocks
         with torch.no_grad():  # first, since the fused blocks of both share scratch memory
             retold = self.retell(batch)
-            told, theirs = self._read(retold, blocks)
-        with listening(self.model, range(len(blocks or ()))) as mine:
+            told, theirs = self._read(retold)
+        with listening(self.model, range(len(self.norms))) as mine:
             states, matrix = self.states(batch)
         settings = (retold.told >= 0, batch.label, self.how.share, self.how.temperature)
         loss: Tensor = _DistillLoss.apply(states, matrix, told, self.matrix, *settings)  # type: ignore[no-untyped-call]
-        if blocks and len(retold.here):
+        if self.norms and len(retold.here):
             apart = [
                 _distance(norm, here[0, retold.here], there)
                 for norm, here, there in zip(self.norms, mine, theirs, strict=True)
@@ -106,10 +105,10 @@ class Distill(NextToken):
             loss = loss + self.how.states * len(batch.label) * torch.stack(apart).mean()
         return loss
 
-    def _read(self, retold: Retold, blocks: Sequence[int] | None) -> tuple[Tensor, list[Tensor]]:
+    def _read(self, retold: Retold) -> tuple[Tensor, list[Tensor]]:
         """The teacher's last states where it tells of a label, and those behind its blocks where both end a token."""
         batch = retold.batch
-        with listening(self.teacher, blocks or ()) as states:
+        with listening(self.teacher, self.how.blocks) as states:
             last = self.teacher.model(
                 input_ids=batch.ids, position_ids=batch.positions, use_cache=False, batch=batch
             ).last_hidden_state[0]

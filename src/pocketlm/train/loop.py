@@ -159,9 +159,10 @@ class State:
         if checkpoints and (kept := checkpoints.load()):
             self._resume(kept)
 
-    def stand_on_grid(self) -> None:
+    def stand_on_grid(self) -> Grid:
         """From now on the matrices are rounded."""
         self._grid = self._grid or Grid(self.weights, self.optimizer)
+        return self._grid
 
     def compare(self, loss: float, watched: float) -> None:
         """Note a validation loss; with patience, keep these weights if what is watched was never as low."""
@@ -205,9 +206,7 @@ class State:
         self.optimizer.load_state_dict(state["optimizer"])
         self.history, self._best = History(**state["history"]), state["best"]
         if state.get("fine") is not None:
-            self.stand_on_grid()
-            assert self._grid
-            self._grid.take(state["fine"])
+            self.stand_on_grid().take(state["fine"])
 
     @torch.no_grad()
     def _put(self, kept: Sequence[Tensor]) -> None:

@@ -7,18 +7,16 @@ same place in the text have read the same.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import accumulate
+from itertools import accumulate, groupby
 from typing import Any
 
 import torch
 from torch import Tensor
 
+from pocketlm.models.tokens import BYTE
 from pocketlm.train.batches import Batch, Example, make_batch, shared_prefix
-
-BYTE = re.compile(r"<0x[0-9A-F]{2}>")  # what byte fallback writes for a character that is no token
 
 
 @dataclass(frozen=True)
@@ -48,13 +46,12 @@ class Row:
 def rows_of(batch: Batch) -> list[Row]:
     """A batch's rows that have labels, in their order."""
     labelled, front = set(batch.labelled.tolist()), list(range(batch.prefix))
-    found = []
-    for group in batch.groups:
-        for token, real in zip(group.token, group.real, strict=True):
-            own = token[real].tolist()
-            prompt = next((at for at, place in enumerate(own, 1) if place in labelled), None)
-            if prompt is not None:
-                found.append(Row(front + own, batch.prefix + prompt))
+    found, every = [], batch.rows().tolist()
+    for _, places in groupby(range(batch.prefix, len(every)), key=every.__getitem__):
+        own = list(places)
+        prompt = next((at for at, place in enumerate(own, 1) if place in labelled), None)
+        if prompt is not None:
+            found.append(Row(front + own, batch.prefix + prompt))
     return found
 
 
