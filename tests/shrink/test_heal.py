@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 from pathlib import Path
 from typing import Any
@@ -14,8 +15,9 @@ from tiny import make_tiny_llama
 from pocketlm.core.config import Config, TrainConfig
 from pocketlm.core.files import read_json, sha256_file
 from pocketlm.models.load import load_model, load_tokenizer
+from pocketlm.shrink import heal as healing
 from pocketlm.shrink.depth import prune_depth
-from pocketlm.shrink.heal import heal
+from pocketlm.shrink.heal import counterparts, heal
 from pocketlm.shrink.vocabulary import kept_ids, prune_vocabulary
 from pocketlm.tasks.call import Call, CallRow
 from pocketlm.tasks.template import TERSE, Message
@@ -131,3 +133,27 @@ def test_few_minutes_are_fewer_epochs(
     monkeypatch.setattr(probe, "probe", lambda *_, **__: probe.Probe(32, 100, 10.0, 0.0, 2))
     short = healed(teacher, student, tmp_path / "run")
     assert len(short.history) == round(6 / 32 * len(run.history))
+
+
+def test_each_block_answers_for_those_that_are_gone_behind_it() -> None:
+    assert counterparts([], 3) == (0, 1, 2)
+    assert counterparts([{"vocabulary": 9}, {"dropped_blocks": [2, 4]}], 5) == (0, 2, 4)
+    assert counterparts([{"dropped_blocks": [2]}, {"dropped_blocks": [1, 2]}], 5) == (3, 4), "counted in what was left"
+
+
+def test_what_was_cut_and_healed_can_teach_a_smaller_one(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    taught: list[tuple[int, ...]] = []
+
+    def noting(*args: Any, **more: Any) -> Run:
+        taught.append(more["teaching"].blocks)
+        return train_run(*args, **more)
+
+    monkeypatch.setattr(healing, "train_run", noting)
+    shutil.copytree(run.model, tmp_path / "as it is")
+    healed(run, tmp_path / "as it is", tmp_path / "same")
+    prune_depth(run.model, tmp_path / "cut", [0])
+    again = healed(run, tmp_path / "cut", tmp_path / "run")
+    assert taught == [(0, 1), (1,)]
+    assert [step.get("dropped_blocks") for step in again.manifest["shrunk"]["surgeries"]] == [None, [1], [0]]

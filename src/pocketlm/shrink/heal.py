@@ -57,7 +57,8 @@ def heal(
     own = {"augment": made.train.augment, "max_tokens": made.train.max_tokens, "epochs": epochs}
     config = made.model_copy(update={"base": str(student), "train": settings or HEALING.model_copy(update=own)})
     rows = tuple(kept_ids(teacher.model, student))
-    blocks = counterparts(_surgeries(student), read_json(teacher.model / "config.json")["num_hidden_layers"])
+    since = _surgeries(student)[len(_surgeries(teacher.model)) :]  # the teacher may have been cut itself
+    blocks = counterparts(since, read_json(teacher.model / "config.json")["num_hidden_layers"])
     how = Distillation(teacher.model, rows, share, temperature, blocks, states)
     run = train_run(config, teacher.tools, train, valid, folder, teaching=how, minutes=minutes)
     _tell_origin(run, teacher, student)
@@ -84,5 +85,7 @@ def counterparts(surgeries: Sequence[Mapping[str, Any]], count: int) -> tuple[in
 
 
 def _surgeries(folder: Path) -> list[dict[str, Any]]:
-    found: list[dict[str, Any]] = read_json(folder / STAMP).get("shrunk", [])
+    """What was cut from a model since it was a base."""
+    stamp = read_json(folder / STAMP) if (folder / STAMP).is_file() else {}
+    found: list[dict[str, Any]] = stamp.get("shrunk", [])
     return found
