@@ -10,6 +10,7 @@ import families
 import numpy as np
 import pytest
 import tiny
+import torch
 from safetensors.torch import load_file, save_file
 
 from pocketlm.core.errors import InputError
@@ -17,9 +18,12 @@ from pocketlm.core.files import read_json, write_json
 from pocketlm.engines.embedder import open_embedder
 from pocketlm.engines.torch_engine import TorchEngine
 from pocketlm.export.base import Source
+from pocketlm.export.importance import moments_of
 from pocketlm.export.litert import DISTANCE, LitertFormat, pack
+from pocketlm.export.litert_quantize import round_matrices, slim
 from pocketlm.export.litert_weights import Stored, bits, stored_weights
 from pocketlm.models.litert_file import PARTS_TO_TEXT, exported_template, original_template, read_container
+from pocketlm.models.load import load_model
 from pocketlm.tasks.template import CHATML, GEMMA, TEMPLATES, Message, Template
 
 for package in ("litert_torch", "ai_edge_quantizer", "litert_lm_builder", "ai_edge_litert"):
@@ -242,3 +246,30 @@ def test_weights_of_all_signatures_are_stored_once(source: Source, exact: Path) 
     stored = stored_weights(read_container(exact / "model.litertlm").model_bytes())
     wanted = 32 * sum(tensor.numel() for tensor in load_file(source.folder / "model.safetensors").values())
     assert sum(one.bits for one in stored) < 1.02 * wanted
+
+
+def test_four_bits_hold_what_was_chosen_before_the_trace(source: Source, tmp_path: Path) -> None:
+    FORMAT.convert(source, tmp_path, "int4")
+    model = load_model(source.folder, torch.float32)
+    round_matrices(model, moments_of(source.folder, source.texts))
+    stored = stored_weights(read_container(tmp_path / "model.litertlm").model_bytes())
+    fours = [one.numbers for one in stored if one.kind == "INT4"]
+    wanted = [value.detach().numpy() for name, value in model.named_parameters() if "proj" in name]
+    assert len(fours) == len(wanted) > 6
+    for matrix in wanted:
+        assert any(one.shape == matrix.shape and np.array_equal(one, matrix) for one in fours)
+    assert odds_apart(source, tmp_path) < 1
+
+
+def test_slim_says_nothing_twice(source: Source, exact: Path, tmp_path: Path) -> None:
+    from pocketlm.export.litert_trace import trace_decoder
+
+    file = tmp_path / "model.tflite"
+    trace_decoder(source.folder, file, context=128, prefills=(8, 32))
+    before = file.stat().st_size
+    slim(file)
+    once = file.read_bytes()
+    assert len(once) < before
+    assert once == read_container(exact / "model.litertlm").model_bytes()
+    slim(file)
+    assert len(file.read_bytes()) == len(once)

@@ -23,9 +23,10 @@ from pocketlm.engines.onnx_engine import CHUNK, OnnxEngine
 from pocketlm.engines.open import open_engine
 from pocketlm.engines.torch_engine import TorchEngine
 from pocketlm.export.base import Converted, Source
+from pocketlm.export.feedback import BLOCK
 from pocketlm.export.onnx import OnnxFormat
 from pocketlm.export.onnx_inspect import _misrounded
-from pocketlm.export.onnx_weights import BLOCK, LIMIT, ONE_SCALE, dequantize, quantize, quantize_rows, worst_row
+from pocketlm.export.onnx_weights import LIMIT, ONE_SCALE, dequantize, quantize, quantize_rows, worst_row
 from pocketlm.tasks.template import CHATML, Message
 
 pytest.importorskip("onnx", reason="needs pip install 'pocketlm[onnx]'")

@@ -27,7 +27,7 @@ from pocketlm.shrink.folder import parameters
 from pocketlm.shrink.frontier import _labels, frontier_text, write_frontier
 from pocketlm.shrink.precision import GRID_TYPES, TYPES, mixes
 from pocketlm.shrink.search import Goal, Search, Trial, frontier, smallest, smallest_passing, write_mix
-from pocketlm.shrink.shapes import Rows, Shape, examples, ladder
+from pocketlm.shrink.shapes import Rows, Shape, build, examples, ladder
 from pocketlm.train.rounding import to_q4_0
 from pocketlm.train.run import Run
 
@@ -154,6 +154,39 @@ def test_a_search_shrinks_goes_on_and_is_shown(
     page = (tmp_path / "frontier.html").read_text(encoding="utf-8")
     assert page.count("<circle") == len(trials)
     assert read_json(Path(chosen.run) / "manifest.json")["kind"] == "run"
+
+
+def test_what_keeps_too_little_is_healed_further(
+    trained: tuple[Run, Rows], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run, rows = trained
+    before = evaluate(run.task, open_engine(str(run.folder)), rows.valid, constrain=True)
+    for name, value in (("HEALING", 0.0), ("FURTHER", 0.0), ("LEAST", 0.02)):
+        monkeypatch.setattr(search, name, value)
+    monkeypatch.setattr(Search, "_measure", lambda self, shape, run, point, weighed, key: never_enough(shape, run, key))
+    made: list[Path] = []
+
+    def heal(shape: Shape, parent: Run, *_: Any, minutes: float) -> Run:
+        made.append(parent.folder)
+        found = build(shape, parent, run, rows, tmp_path, minutes=minutes)
+        if len(made) == 3:
+            monkeypatch.setattr(search, "LEAST", 1e9)  # the time is over
+        return found
+
+    monkeypatch.setattr(search, "build", heal)
+    trials = Search(run, rows, before, Goal(keep=0.9), tmp_path).run()
+    _, *healed = dict.fromkeys(trial.run for trial in trials)
+    assert [str(folder) for folder in made] == [str(run.folder), *healed[:2]], "each goes on from the last"
+    assert len({trial.shape for trial in trials}) == 2, "nothing smaller is tried"
+    told = [read_json(Path(folder) / "manifest.json")["shrunk"] for folder in healed]
+    assert told[0] == told[1] == told[2]
+
+    Search(run, rows, before, Goal(keep=0.9, minutes=0), tmp_path).run()
+    assert len(made) == 6 and len([*tmp_path.glob("run-*")]) == 3, "found again"
+
+
+def never_enough(shape: Shape, run: Run, key: str) -> Trial:
+    return trial(20, 0.1, shape=str(shape), run=str(run.folder), key=key)
 
 
 def test_labels_of_the_picture_stand_apart() -> None:

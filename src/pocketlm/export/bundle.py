@@ -31,17 +31,12 @@ from pocketlm.export.kits.kits import write_kits
 from pocketlm.export.subject import Subject
 from pocketlm.export.verify import Verification, timed, verify
 from pocketlm.models.head import Head
+from pocketlm.models.tokens import TOKENIZER, copy_tokenizer
 
 VERSION = "1.0.0"  # of a bundle that was not released yet
 VECTORS = 32  # rows that become test vectors of the app kits
 CHECKING = 1  # rises whenever the same file would be checked otherwise
-TRAVELS = (
-    "tokenizer.json",
-    "tokenizer_config.json",
-    "special_tokens_map.json",
-    "LICENSE",
-    "NOTICE",
-)  # of the model's folder
+TRAVELS = ("tokenizer_config.json", "special_tokens_map.json", "LICENSE", "NOTICE")  # of the model's folder
 
 
 @dataclass(frozen=True)
@@ -170,6 +165,8 @@ def _add_companions(
 ) -> None:
     """Write what travels beside the model's file."""
     source = subject.source
+    if (source.folder / TOKENIZER).is_file() and not (folder / TOKENIZER).exists():
+        copy_tokenizer(source.folder, folder)
     for name in TRAVELS:
         if (source.folder / name).is_file() and not (folder / name).exists():
             shutil.copyfile(source.folder / name, folder / name)

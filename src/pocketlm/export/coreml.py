@@ -21,6 +21,7 @@ from pocketlm.engines.coreml_engine import PACKAGE
 from pocketlm.export.base import Case, Check, Converted, Kind, Source
 from pocketlm.export.coreml_facts import context_of, generation, places_of_encoder, read_config
 from pocketlm.export.coreml_package import quietly
+from pocketlm.models.tokens import copy_tokenizer
 
 CONTEXT = 2048  # places of the cache, which the system holds in memory: 47 MB for SmolLM2-135M
 PRECISIONS = ("int8", "fp16", "int4", "pal4")
@@ -258,7 +259,8 @@ def _save(program: Any, source: Source, out: Path, context: int, precision: str)
         for part in package.iterdir():
             part.rename(aside / part.name)
         package.rmdir()
-    for name in ("tokenizer.json", "tokenizer_config.json", "config.json"):
+    copy_tokenizer(source.folder, out)
+    for name in ("tokenizer_config.json", "config.json"):
         if (source.folder / name).is_file():
             shutil.copyfile(source.folder / name, out / name)
     write_json(out / "generation.json", facts)

@@ -80,7 +80,7 @@ def _files(source: Source, folder: Path) -> Check:
     wrong = [
         name
         for name in ("tokenizer.json", "config.json")
-        if not (folder / name).is_file() or (folder / name).read_bytes() != (source.folder / name).read_bytes()
+        if not (folder / name).is_file() or read_json(folder / name) != read_json(source.folder / name)
     ]
     return Check("files", not wrong, f"not the source's: {', '.join(wrong)}" if wrong else "tokenizer and config equal")
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 import re
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -24,6 +24,7 @@ from pocketlm.export.base import Check, Converted, Kind, Source
 from pocketlm.export.gguf_families import META, Config, Family, Keys, family_of
 from pocketlm.export.gguf_tensors import (
     GROUPS,
+    IN_TURN,
     PRECISIONS,
     WHOLE,
     PlannedTensor,
@@ -33,7 +34,7 @@ from pocketlm.export.gguf_tensors import (
     write_file,
 )
 from pocketlm.export.gguf_tokenizer import chat_template_of, read_vocabulary
-from pocketlm.export.importance import Importance, importance_of
+from pocketlm.export.importance import Importance, importance_of, moments_of
 
 FILE = "model.gguf"
 
@@ -195,7 +196,7 @@ class GgufFormat:
     """
 
     name = "gguf"
-    form = 1
+    form = 2
     precisions: Mapping[Kind, tuple[str, ...]] = {
         "decoder": (
             "q8_0", "q6_k", "q5_k", "q5_1", "q5_0", "q4_k", "q4_1", "q4_0", "iq4_nl", "q3_k", "q2_k", "f16", "bf16", "f32",
@@ -219,7 +220,8 @@ class GgufFormat:
             raise InputError(f"{source.folder}: is no {source.kind}")
         importance = self._importance
         if importance is None and bits(PRECISIONS[precision][0]) < 8:
-            importance = importance_if_used(source.folder, source.texts)
+            measure = moments_of if PRECISIONS[precision][0] in IN_TURN else importance_of
+            importance = importance_if_used(source.folder, source.texts, measure)
         info = export_gguf(
             source.folder, out / FILE, precision=precision, groups=self._groups, importance=importance,
             chat_template=source.chat_template, stop_token=source.stop_token, meta=meta_of(source),
@@ -252,6 +254,8 @@ def meta_of(source: Source) -> dict[str, str]:
     return {key: str(value) for key, value in meta.items() if value}
 
 
-def importance_if_used(folder: Path, texts: Sequence[str]) -> Importance:
+def importance_if_used(
+    folder: Path, texts: Sequence[str], measure: Callable[[Path, Sequence[str]], Importance] = importance_of
+) -> Importance:
     """What rounding is weighed by, see importance.py; nothing where libgguf, which does the weighing, is not here."""
-    return importance_of(folder, texts) if find_spec("libgguf") else {}
+    return measure(folder, texts) if find_spec("libgguf") else {}

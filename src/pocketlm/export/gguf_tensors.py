@@ -26,6 +26,7 @@ from pocketlm.core.errors import InputError
 from pocketlm.core.extras import need
 from pocketlm.core.files import read_json
 from pocketlm.core.progress import progress
+from pocketlm.export.feedback import IQ4_NL, Q4_0, Levels
 from pocketlm.export.gguf_families import Config, Family, rope_factors
 
 Weight = NDArray[np.float32]
@@ -55,6 +56,7 @@ FALLBACKS = {
     Kind.Q2_K: Kind.IQ4_NL,
 }
 NUMPY_KINDS = (Kind.Q5_1, Kind.Q5_0, Kind.Q4_1, Kind.Q4_0)  # the gguf package quantizes them itself, unweighted
+IN_TURN = {Kind.Q4_0: Q4_0, Kind.IQ4_NL: IQ4_NL}  # whose columns can make up for each other, see feedback.py
 WHOLE = ("F32", "F16", "BF16")
 DEPTHS = ("early", "middle", "late")
 GROUPS = ("embedding", *(f"{part}.{depth}" for part in ("attention", "mlp") for depth in DEPTHS))
@@ -128,7 +130,10 @@ class PlannedTensor:
             weight = weight + np.float32(self.shift)
         if self.heads:
             weight = permute(weight, self.heads)
-        return quantize(weight, self.kind, importance.get(self.origin))
+        costs = importance.get(self.origin)
+        if costs is not None and costs.ndim == 2 and self.name == "token_embd.weight":
+            costs = costs.diagonal()  # its rows are also looked up, and columns that make up for each other lose there
+        return quantize(weight, self.kind, costs)
 
 
 _DTYPES = {"F32": np.float32, "F16": np.float16, "BF16": np.uint16}
@@ -271,14 +276,19 @@ def quantize(weight: Weight, kind: Kind, importance: Weight | None = None) -> ND
     """Rows of blocks, as bytes; float32 and float16 as numbers.
 
     Args:
-        importance: mean square of what each column is multiplied by (columns,). Blocks are then rounded so that the
-            error of the products, not that of the weights, is least. Q8_0 and whole numbers take no notice.
+        importance: mean square of what each column is multiplied by (columns,), or mean product of what each two are
+            (columns, columns). Blocks are then rounded so that the error of the products, not that of the weights, is least;
+            with products, columns of Q4_0 and IQ4_NL also make up for each other. Q8_0 and whole numbers take no notice.
 
     Raises:
         EnvironmentLacks: the type or the weighting needs libgguf.
     """
     if kind is Kind.Q8_0:
         return _quantize_q8_0(weight)
+    if importance is not None and importance.ndim == 2:
+        if kind in IN_TURN:
+            return _in_turn(weight, IN_TURN[kind], importance)
+        importance = importance.diagonal()
     if kind is Kind.Q4_1:
         importance = None  # weighted by libgguf 0.2.2, a tuned SmolLM2-135M was off by 0.41 nats instead of 0.02
     if kind.name in WHOLE or (kind in NUMPY_KINDS and importance is None):
@@ -289,6 +299,15 @@ def quantize(weight: Weight, kind: Kind, importance: Weight | None = None) -> ND
         importance = importance + FLOOR * max(float(importance.mean()), 1e-12)
     blocks: NDArray[Any] = libgguf.quantize_rows(weight, int(kind), importance)
     return blocks
+
+
+def _in_turn(weight: Weight, levels: Levels, moments: Weight) -> NDArray[np.uint8]:
+    """Blocks of a float16 scale and 32 places of levels: in each byte one of the first half, and one of the second above it."""
+    places, scales = levels.round(weight, moments)
+    halves = places.reshape(*scales.shape, 2, 16)
+    packed = halves[:, :, 0] | halves[:, :, 1] << np.uint8(4)
+    blocks = np.concatenate([scales[:, :, None].view(np.uint8), packed], axis=2)
+    return blocks.reshape(len(weight), -1)
 
 
 def _quantize_q8_0(weight: Weight) -> NDArray[np.uint8]:

@@ -45,7 +45,7 @@ def importance_of(folder: Path, texts: Sequence[str] = ()) -> Importance:
 def moments_of(folder: Path, texts: Sequence[str] = ()) -> Importance:
     """As `importance_of`, but the mean product of each two inputs, (columns, columns): which of them speak together.
 
-    Matrices that read the same share one table. What does not fit into MOST numbers is left out, the widest first.
+    Matrices that read the same share one table. Where MOST numbers do not hold all, the widest have their mean squares only.
     """
     return _measure(folder, texts, _products)
 
@@ -90,8 +90,12 @@ def _measure(folder: Path, texts: Sequence[str], what: Callable[[Any], Any]) -> 
     sums: dict[str, Any] = {}
     with progress("Weighing inputs", len(read)) as tick:
         engine.model.set_attn_implementation("sdpa")
-        heard = layers if what is _squares else _that_fit(layers)
-        hooks = [layers[name].register_forward_hook(_listener(sums, name, what)) for name in heard]
+        fit = layers if what is _squares else _that_fit(layers)
+        hooks = [
+            layer.register_forward_hook(_listener(sums, name, what if name in fit else _squares))
+            for name, layer in layers.items()
+            if what is _squares or name == _first(name) or _first(name) not in layers
+        ]
         with torch.inference_mode():
             for ids in read:
                 engine.model(torch.tensor([ids]), use_cache=False)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Iterator
+from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -21,9 +22,11 @@ from pocketlm.core.extras import need
 from pocketlm.core.files import atomic_path, read_json
 from pocketlm.core.progress import progress
 from pocketlm.export.base import Check, Converted, Kind, Source
+from pocketlm.export.importance import moments_of
 from pocketlm.export.litert_weights import bits, distances, rope_bases, stored_weights
 from pocketlm.models.litert_file import BEGIN, EXTRA, exported_template, read_container
 from pocketlm.models.load import load_tokenizer
+from pocketlm.models.tokens import copy_tokenizer
 
 CONTEXT = 2048  # tokens of prompt and answer; every one of them costs cache and, at each step, a product
 PREFILLS = (32, 128, 512)  # tokens of a prompt taken at once
@@ -43,7 +46,7 @@ class LitertFormat:
     """
 
     name = "litert"
-    form = 1
+    form = 2
     precisions: ClassVar[dict[Kind, tuple[str, ...]]] = {
         "decoder": ("int8", "int4", "fp16", "fp32"),
         "encoder": ("int8", "fp16", "fp32"),
@@ -64,7 +67,7 @@ class LitertFormat:
             stored = bits(model.read_bytes())
             if source.kind == "encoder":
                 shutil.move(model, out / "model.tflite")
-                shutil.copy(source.folder / "tokenizer.json", out / "tokenizer.json")
+                copy_tokenizer(source.folder, out)
             else:
                 pack(source, model, out / "model.litertlm", self._length(source))
             tick(1)
@@ -111,20 +114,26 @@ class LitertFormat:
 
     def _model(self, source: Source, aside: Path, precision: str, tick: Any) -> Path:
         """The .tflite model in its precision."""
-        from pocketlm.export.litert_trace import quantize, trace_decoder, trace_encoder
+        from pocketlm.export.litert_quantize import quantize, round_matrices, slim
+        from pocketlm.export.litert_trace import trace_decoder, trace_encoder
 
         exact, smaller = aside / "exact.tflite", aside / "smaller.tflite"
         if source.kind == "encoder":
             trace_encoder(source.folder, exact, lengths=_upto(LENGTHS, _longest_text(source.folder)))
         else:
             context = self._length(source)
-            trace_decoder(source.folder, exact, context=context, prefills=_upto(self._prefills, context, last=False))
+            change = None
+            if precision == "int4":
+                change = partial(round_matrices, moments=moments_of(source.folder, source.texts))
+            prefills = _upto(self._prefills, context, last=False)
+            trace_decoder(source.folder, exact, context=context, prefills=prefills, change=change)
         tick(1, "quantizing")
         if precision != "fp32":
             quantize(exact, smaller, precision)
-            exact.unlink()
+            smaller.replace(exact)
         tick(1, "packing")
-        return exact if precision == "fp32" else smaller
+        slim(exact)
+        return exact
 
 
 _NOTES = {

@@ -1,4 +1,4 @@
-"""A Hugging Face model as a .tflite model: traced by torch.export, lowered by litert-torch, quantized by ai-edge-quantizer.
+"""A Hugging Face model as a .tflite model of float32 weights: traced by torch.export, lowered by litert-torch.
 
 Decoders get the signatures that LiteRT-LM runs: `prefill_N` takes N tokens of a prompt and gives their keys and values,
 `decode` takes one token and also gives the logits. Inputs are tokens (1, N) int32, input_pos (N,) int32, mask (1, 1, N,
@@ -11,7 +11,7 @@ cache are replaced, through its registry.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from importlib import import_module
 from pathlib import Path
@@ -21,7 +21,6 @@ import torch
 from torch import Tensor, nn
 
 from pocketlm.core.errors import EnvironmentLacks, InputError
-from pocketlm.core.extras import need
 from pocketlm.core.quiet import muted
 from pocketlm.models.litert_file import EXTRA
 from pocketlm.models.load import load_model
@@ -33,18 +32,23 @@ ENCODERS = ("bert", "distilbert", "roberta", "xlm-roberta", "mpnet")
 ROPES = ("default", "linear", "llama3", "yarn")  # whose frequencies do not depend on the text's length
 
 
-def trace_decoder(folder: Path, out: Path, *, context: int, prefills: tuple[int, ...]) -> None:
+def trace_decoder(
+    folder: Path, out: Path, *, context: int, prefills: tuple[int, ...], change: Callable[[Any], None] | None = None
+) -> None:
     """Write the float32 .tflite model of a decoder.
 
     Args:
         context: tokens of prompt and answer together, the length of the cache.
         prefills: numbers of tokens that a prompt is taken in.
+        change: what is done to the loaded model before.
 
     Raises:
         InputError: a family or rope that is not exported. EnvironmentLacks: litert-torch is not installed.
     """
     litert_torch = _library("a .litertlm export")
     model = _load(folder, context)
+    if change:
+        change(model)
     converter, config = litert_torch.Converter(), model.config.get_text_config()
     for size in prefills:
         converter.add_signature(f"prefill_{size}", _Prefill(model).eval(), sample_kwargs=_sample(config, size, context))
@@ -74,33 +78,6 @@ def trace_encoder(folder: Path, out: Path, *, lengths: tuple[int, ...]) -> None:
         feed = {name: torch.ones((1, length), dtype=torch.int32) for name in ("tokens", "mask")}
         converter.add_signature(f"embed_{length}", _Embed(model).eval(), sample_kwargs=feed)
     _write(converter, out)
-
-
-def quantize(file: Path, out: Path, precision: str) -> None:
-    """Write the .tflite model `file` again in another precision.
-
-    int8: embeddings and linear layers as 8-bit integers with a scale for each row, products over activations that are
-    quantized as they come. int4: linear layers in blocks of 32 weights with a scale each, embeddings and the output layer,
-    which small models can least afford to lose, as in int8. fp16: weights stored as float16, computed in float32.
-    """
-    need("ai_edge_quantizer", "a LiteRT export of this precision", EXTRA, "ai-edge-quantizer")
-    from ai_edge_quantizer import qtyping, quantizer, recipe_manager
-
-    recipes, operation = recipe_manager.RecipeManager(), qtyping.TFLOperationName
-    if precision == "fp16":
-        for one in (operation.EMBEDDING_LOOKUP, operation.FULLY_CONNECTED):
-            recipes.add_weight_only_config(".*", one, 16, algorithm_key="float_casting")
-    else:
-        block: Any = {"num_bits": 4, "granularity": qtyping.QuantGranularity.BLOCKWISE_32}
-        recipes.add_dynamic_config(".*", operation.EMBEDDING_LOOKUP, 8)
-        recipes.add_dynamic_config(
-            ".*", operation.FULLY_CONNECTED, **(block if precision == "int4" else {"num_bits": 8})
-        )
-        recipes.add_dynamic_config("decode_logits_output", operation.FULLY_CONNECTED, 8)
-    with muted():
-        maker = quantizer.Quantizer(str(file))
-        maker.load_quantization_recipe(recipes.get_quantization_recipe())
-        maker.quantize(enable_progress_bar=False, enable_progress_report=False).export_model(str(out), overwrite=True)
 
 
 class _Cache:

@@ -17,10 +17,11 @@ from pocketlm.core.files import write_json
 from pocketlm.core.progress import progress
 from pocketlm.export import onnx_models
 from pocketlm.export.base import Check, Converted, Kind, Source
+from pocketlm.export.feedback import BLOCK
 from pocketlm.export.importance import inputs_of, moments_of
 from pocketlm.export.onnx_files import FILE, GENAI, Tensors, config_of, genai_config, write_tokenizer
 from pocketlm.export.onnx_graph import DATA, IR, OPSET, RUNTIME, Graph, Precision
-from pocketlm.export.onnx_weights import BLOCK, Weights
+from pocketlm.export.onnx_weights import Weights
 
 PRECISIONS = {"int8": Precision(8, 8), "int4": Precision(4, 8), "fp16": Precision(16, 16), "fp32": Precision(32, 32)}
 ENCODERS = PRECISIONS | {"int8": Precision(8, 8, rows=True)}

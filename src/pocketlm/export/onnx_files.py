@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -15,9 +14,11 @@ from pocketlm.core.files import read_json, write_json, write_text
 from pocketlm.engines.embedder import check_parts, longest
 from pocketlm.export import onnx_models
 from pocketlm.export.base import Source
+from pocketlm.export.feedback import BLOCK, Floats
 from pocketlm.export.onnx_graph import JOIN
-from pocketlm.export.onnx_weights import BLOCK, Blocks, Floats, dequantize
+from pocketlm.export.onnx_weights import Blocks, dequantize
 from pocketlm.models.load import load_tokenizer
+from pocketlm.models.tokens import copy_tokenizer
 
 FILE, GENAI, TEMPLATE = "model.onnx", "genai_config.json", "chat_template.jinja"
 ROOM = 2048  # tokens for which onnxruntime-genai takes memory at once, unless the app says otherwise
@@ -39,10 +40,8 @@ def config_of(source: Source) -> Any:
 
 
 def write_tokenizer(source: Source, out: Path, config: Any) -> None:
-    """tokenizer.json as it is, and its settings with the stop token and the chat template of the source."""
-    if not (source.folder / "tokenizer.json").is_file():
-        raise InputError(f"{source.folder}: no tokenizer.json")
-    shutil.copyfile(source.folder / "tokenizer.json", out / "tokenizer.json")
+    """tokenizer.json, and its settings with the stop token and the chat template of the source."""
+    copy_tokenizer(source.folder, out)
     settings, tokenizer = _settings(source.folder), load_tokenizer(source.folder)
     settings.pop("chat_template", None)
     settings.setdefault("tokenizer_class", type(tokenizer).__name__)  # else config.json, which stays behind, would tell

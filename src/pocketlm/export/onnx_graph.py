@@ -15,8 +15,9 @@ from numpy.typing import NDArray
 
 from pocketlm.core.errors import InputError
 from pocketlm.core.extras import need
+from pocketlm.export.feedback import BLOCK
 from pocketlm.export.importance import Importance
-from pocketlm.export.onnx_weights import BLOCK, Weights, quantize, quantize_rows
+from pocketlm.export.onnx_weights import Weights, quantize, quantize_rows
 
 OPSET, IR = 21, 10  # of 2024, so that phones' runtimes of that time open the file
 ALIGNED = 64  # bytes, so that a runtime may map the data file into memory

@@ -11,6 +11,7 @@ from pocketlm.core.extras import need
 from pocketlm.core.files import read_json
 from pocketlm.export import onnx_models
 from pocketlm.export.base import Check, Source
+from pocketlm.export.feedback import Floats
 from pocketlm.export.onnx_files import (
     FILE,
     GENAI,
@@ -22,7 +23,8 @@ from pocketlm.export.onnx_files import (
     vocabulary_of,
 )
 from pocketlm.export.onnx_graph import Graph
-from pocketlm.export.onnx_weights import LIMIT, Floats, worst_row
+from pocketlm.export.onnx_weights import LIMIT, worst_row
+from pocketlm.models.tokens import TOKENIZER
 
 # what rounding may cost the worst row of a matrix, as a share of the row's length; a row in the wrong place errs by 1.4
 TOLERANCE = {32: 1e-6, 16: 1e-3, 8: 0.03, 4: 0.4}
@@ -126,7 +128,7 @@ def _check_stop(source: Source, folder: Path) -> Check:
 
 def _check_vocabulary(source: Source, folder: Path, config: Any, tensors: Tensors) -> Check:
     """Token ids are the source's, and each has a row in the embedding."""
-    same = (folder / "tokenizer.json").read_bytes() == (source.folder / "tokenizer.json").read_bytes()
+    same = read_json(folder / TOKENIZER) == read_json(source.folder / TOKENIZER)
     tables = [name for name in tensors if ("embed_tokens" in name or "word_embeddings" in name) and ".wide" not in name]
     rows = {tensors.shape(name)[0] for name in tables}
     told = f"{max(rows, default=0)} rows; tokenizer.json is {'' if same else 'not '}the source's"

@@ -19,14 +19,10 @@ from numpy.typing import NDArray
 from pocketlm.core.errors import InputError
 from pocketlm.core.files import read_json
 from pocketlm.core.machine import cores
+from pocketlm.export.feedback import BLOCK, Floats, Rounder, inverse, round_in_turn, shares_of
 
-Floats = NDArray[np.float32]
-
-BLOCK = 32
 SHRINKS = (1.0, 0.9, 0.8, 0.7)  # of a 4-bit block's range that are tried: cutting its ends refines the rest
 REFINED = 2  # times the scale of a try is refined
-DAMPED = 0.01  # of the mean square of the inputs, added to each, so that few texts do not say too much
-LEAST = 1e-3  # importance of a weight, as a share of its block's mean
 # Of integers that are one scale a row. Processors without 8-bit dot products add two products of a byte and a signed byte in
 # 16 bits: with 127 that overflows often enough to show (cosine 0.994 instead of 0.998), with 96 it does not.
 LIMIT = 96
@@ -108,15 +104,15 @@ def quantize(weight: Floats, bits: int, moments: Floats | None = None, *, feedba
     (GPTQ, arXiv:2210.17323).
 
     Args:
-        moments: (columns, columns) mean products of the matrix's inputs; used at 4 bits.
+        moments: (columns, columns) mean products of the matrix's inputs, or only their mean squares (columns,); used at 4 bits.
         feedback: whether columns make up for others, which only helps the product with these inputs.
     """
     rows, columns = weight.shape
     count = columns // BLOCK
-    if bits == 4 and moments is not None and feedback:
+    if bits == 4 and moments is not None and moments.ndim == 2 and feedback:
         codes, scales, zeros = _round_in_turn(weight, moments)
     else:
-        share = _shares(np.ones(columns, np.float32) if moments is None else moments.diagonal())
+        share = shares_of(np.ones(columns, np.float32) if moments is None else moments)
 
         def convert(start: int) -> _Piece:
             piece = np.ascontiguousarray(weight[start : start + step]).reshape(-1, BLOCK)
@@ -190,14 +186,6 @@ def _lost(weight: Floats, wide: Floats, inputs: Floats) -> float:
     return float(np.square(rounded @ (codes * scales[:, None]).T - inputs @ weight.T).mean())
 
 
-def _shares(importance: Floats) -> Floats:
-    """How much an error in a column costs, as a share of its block's mean, (blocks, BLOCK)."""
-    share = importance.reshape(-1, BLOCK)
-    share = share / np.maximum(share.mean(axis=1, keepdims=True), np.float32(1e-30))
-    kept: Floats = np.clip(share, LEAST, None).astype(np.float32)
-    return kept
-
-
 def dequantize(blocks: Blocks) -> Floats:
     """The matrix that a runtime computes with."""
     rows, count = blocks.scales.shape
@@ -229,7 +217,7 @@ _Piece = tuple[NDArray[np.uint8], NDArray[np.float16], NDArray[np.uint8]]
 
 def _round_8(weight: Floats) -> _Piece:
     scales = (np.abs(weight).max(axis=1, keepdims=True) / np.float32(127)).astype(np.float16)
-    codes = np.rint(weight * _inverse(scales)).clip(-127, 127) + 128
+    codes = np.rint(weight * inverse(scales)).clip(-127, 127) + 128
     return codes.astype(np.uint8), scales, np.full_like(scales, 128, dtype=np.uint8)
 
 
@@ -245,9 +233,9 @@ def _round_4(weight: Floats, importance: Floats) -> _Piece:
     scales = np.zeros_like(best, dtype=np.float16)
     for shrink in SHRINKS:
         scale = ((high - low) * np.float32(shrink / 15)).astype(np.float16)
-        zero = np.rint(-low * np.float32(shrink) * _inverse(scale))
+        zero = np.rint(-low * np.float32(shrink) * inverse(scale))
         for _ in range(REFINED):
-            code = (np.rint(weight * _inverse(scale)) + zero).clip(0, 15) - zero
+            code = (np.rint(weight * inverse(scale)) + zero).clip(0, 15) - zero
             power = np.maximum(_sum(importance * code * code), np.float32(1e-30))
             scale = (_sum(heavy * code) / power).astype(np.float16)
         error = _sum(importance * (code * scale.astype(np.float32) - weight) ** 2)
@@ -258,40 +246,23 @@ def _round_4(weight: Floats, importance: Floats) -> _Piece:
 
 
 def _round_in_turn(weight: Floats, moments: Floats) -> _Piece:
-    """Column after column; each time the columns to come are moved so that the product with the inputs stays.
+    """As `_round_4`, and columns make up for those before them."""
+    scales, zeros = [], []
 
-    How a column's error is spread follows from the Cholesky factor of the moments' inverse (GPTQ, algorithm 1).
-    """
-    rows, columns = weight.shape
-    products = moments.astype(np.float64)
-    products[np.diag_indices(columns)] += max(DAMPED * float(products.diagonal().mean()), 1e-12)
-    spread = np.linalg.cholesky(np.linalg.inv(products)).T.astype(np.float32)
-    share, left = _shares(moments.diagonal()), np.ascontiguousarray(weight.T)  # (columns, rows)
-    codes = np.empty((rows, columns), np.uint8)
-    scales, zeros = np.empty((rows, columns // BLOCK), np.float16), np.empty((rows, columns // BLOCK), np.uint8)
-    for index, start in enumerate(range(0, columns, BLOCK)):
-        end = start + BLOCK
-        block, lost = left[start:end], np.empty((BLOCK, rows), np.float32)
-        _, scale, zero = _round_4(np.ascontiguousarray(block.T), np.tile(share[index], (rows, 1)))
-        scales[:, index], zeros[:, index] = scale[:, 0], zero[:, 0]
-        wide, inverse, middle = scale[:, 0].astype(np.float32), _inverse(scale)[:, 0], zero[:, 0].astype(np.float32)
-        for i in range(BLOCK):
-            code = (np.rint(block[i] * inverse) + middle).clip(0, 15)
-            codes[:, start + i] = code
-            lost[i] = (block[i] - (code - middle) * wide) / spread[start + i, start + i]
-            block[i + 1 :] -= spread[start + i, start + i + 1 : end, None] * lost[i]
-        left[end:] -= spread[start:end, end:].T @ lost
-    return codes, scales, zeros
+    def grid(block: Floats, share: Floats) -> Rounder:
+        _, scale, zero = _round_4(block, np.tile(share, (len(block), 1)))
+        scales.append(scale)
+        zeros.append(zero)
+        wide, narrow, middle = scale[:, 0].astype(np.float32), inverse(scale)[:, 0], zero[:, 0].astype(np.float32)
+        return lambda column: ((np.rint(column * narrow) + middle).clip(0, 15) - middle) * wide
+
+    blocks = round_in_turn(weight, moments, grid).reshape(len(weight), -1, BLOCK)
+    scale, zero = np.concatenate(scales, axis=1), np.concatenate(zeros, axis=1)
+    codes = np.rint(blocks * inverse(scale)[:, :, None]) + zero[:, :, None]
+    return codes.astype(np.uint8), scale, zero
 
 
 def _sum(values: Floats) -> Floats:
     """Of each block, (blocks, 1)."""
     total: Floats = values.sum(axis=1, keepdims=True)
     return total
-
-
-def _inverse(scales: NDArray[np.float16]) -> Floats:
-    """One over the scales as they are stored; 0 for a block of nothing."""
-    wide = scales.astype(np.float32)
-    with np.errstate(divide="ignore"):
-        return np.where(wide == 0, np.float32(0), np.float32(1) / wide)

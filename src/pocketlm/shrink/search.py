@@ -1,8 +1,9 @@
 """The smallest model that still does the job: cuts and bits, tried on validation rows in the runtime that ships.
 
-Down the ladder of shapes (shapes.py), each cut from the last one that passed; for each shape, the mixes of types
-(precision.py) are searched for the smallest that passes, by halving: what a mix costs falls with its size. Every trial is a
-GGUF file, opened in llama.cpp and scored. Trials and cut models are kept, so that a search that was stopped goes on.
+Down the ladder of shapes (shapes.py), each cut from the last one that passed, and healed until it passes too; for each shape,
+the mixes of types (precision.py) are searched for the smallest that passes, by halving: what a mix costs falls with its size.
+Every trial is a GGUF file, opened in llama.cpp and scored. Trials and cut models are kept, so that a search that was stopped
+goes on.
 """
 
 from __future__ import annotations
@@ -26,12 +27,13 @@ from pocketlm.export.gguf import export_gguf, importance_if_used
 from pocketlm.export.gguf_tensors import Weight
 from pocketlm.export.subject import run_texts
 from pocketlm.shrink.precision import GRID_TYPES, TYPES, Point, mixes
-from pocketlm.shrink.shapes import Rows, Shape, build, examples, ladder
+from pocketlm.shrink.shapes import Rows, Shape, build, examples, ladder, was_built
 from pocketlm.train.run import Run
 
 SEARCHING = 1  # rises whenever the same candidate would be judged otherwise
 TIMED = 16  # requests by which an answer's time is measured
-HEALING = 0.6  # share of the time that is left for one healing
+HEALING = 0.6  # share of the time that is left for a shape's first healing
+FURTHER = 0.85  # the same of another, behind which nothing follows but its trials
 LEAST = 3.0  # minutes of healing under which it is not worth while
 KEPT = "trials.jsonl"
 
@@ -112,29 +114,35 @@ class Search:
 
     def run(self) -> list[Trial]:
         """Every trial, in the order in which they were made or found again."""
-        parent, whole = self.original, Shape.of(self.original.model)
-        for shape in ladder(self.original.model, self.goal.max_mb):
-            minutes = self._healing(shape)
-            if minutes is None:
+        whole, *smaller = ladder(self.original.model, self.goal.max_mb)
+        parent = self.original
+        self._smallest(whole, parent)
+        for shape in smaller:
+            run = self._reach(shape, parent)
+            if run is None:
                 say(f"{self.goal.minutes:.0f} minutes are over; to go on, run the same command with more --minutes")
                 break
-            run = build(shape, parent, self.original, self.rows, self.home, minutes=minutes)
-            if self._smallest(Shape.of(run.model), run):
-                parent = run
-            elif (shape.blocks, shape.channels) != (whole.blocks, whole.channels):
-                say(f"{shape}: too little is left, so nothing smaller is tried")
-                break
+            parent = run
         return self.trials
 
-    def _healing(self, shape: Shape) -> float | None:
-        """Minutes that the shape may heal; None where the time is over."""
-        left = self.goal.minutes - (time.monotonic() - self.began) / 60
-        minutes = round(max(LEAST, HEALING * left), 1)
-        free = shape == Shape.of(self.original.model) or self._was_built(shape)
-        return minutes if left > minutes or free else None
+    def _reach(self, shape: Shape, parent: Run) -> Run | None:
+        """A run of that shape that does the job; None where the time is over before.
 
-    def _was_built(self, shape: Shape) -> bool:
-        return any(trial.shape == str(shape) for trial in self._known.values())
+        While none of its mixes does, no smaller shape would, so what time is left heals it further.
+        """
+        run = self._healed(shape, parent, HEALING)
+        while run is not None and not self._smallest(shape := Shape.of(run.model), run):
+            say(f"{shape}: not enough is kept yet, so it is healed further")
+            run = self._healed(shape, run, FURTHER)
+        return run
+
+    def _healed(self, shape: Shape, parent: Run, share: float) -> Run | None:
+        """A run cut to a shape and healed for a share of the time left, or found again; None where too little is left."""
+        left = self.goal.minutes - (time.monotonic() - self.began) / 60
+        minutes = round(max(LEAST, share * left), 1)
+        if left <= minutes and not was_built(shape, parent, self.rows, self.home):
+            return None
+        return build(shape, parent, self.original, self.rows, self.home, minutes=minutes)
 
     def _smallest(self, shape: Shape, run: Run) -> bool:
         """Try mixes of a shape, the smallest first; whether any does the job."""

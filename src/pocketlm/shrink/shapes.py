@@ -122,7 +122,7 @@ class Rows:
 
 
 def build(shape: Shape, parent: Run, original: Run, rows: Rows, home: Path, *, minutes: float) -> Run:
-    """Cut a run's model to a shape and heal it; what was built before is reused.
+    """Cut a run's model to a shape, where it is not of it yet, and heal it; what was built before is reused.
 
     Args:
         parent: the run that is cut; `original`: the one that teaches the healing.
@@ -131,21 +131,32 @@ def build(shape: Shape, parent: Run, original: Run, rows: Rows, home: Path, *, m
     Raises:
         InputError: a model that cannot be cut.
     """
-    if shape == Shape.of(parent.model):
-        return parent
-    taught = [*rows.train, *rows.more]
-    key = sha256_value([parent.identity, str(shape), [row.to_json() for row in taught]])[:16]
-    healed, cut = home / f"run-{key}", home / f"cut-{key}"
-    if (healed / "manifest.json").is_file() and (healed / "data").is_dir():
+    healed = _place(shape, parent, rows, home)
+    if was_built(shape, parent, rows, home):
         return Run.open(healed)
-    if not (cut / "config.json").is_file():
+    cut = healed.with_name(healed.name.replace("run-", "cut-"))
+    student = parent.model if shape == Shape.of(parent.model) else cut
+    if not (student / "config.json").is_file():
         say(f"Cutting to {shape}")
         _cut(shape, parent, original, rows, cut)
-    run = heal(cut, original, taught, rows.valid, healed, minutes=minutes, share=TAUGHT, states=STATES)
+    taught = [*rows.train, *rows.more]
+    run = heal(student, original, taught, rows.valid, healed, minutes=minutes, share=TAUGHT, states=STATES)
     if not (healed / "data").is_dir():
         shutil.copytree(original.folder / "data", healed / "data")
     shutil.rmtree(cut, ignore_errors=True)
     return run
+
+
+def was_built(shape: Shape, parent: Run, rows: Rows, home: Path) -> bool:
+    """Whether `build` has nothing left to do."""
+    healed = _place(shape, parent, rows, home)
+    return (healed / "manifest.json").is_file() and (healed / "data").is_dir()
+
+
+def _place(shape: Shape, parent: Run, rows: Rows, home: Path) -> Path:
+    """The folder of what is built of a run."""
+    taught = [row.to_json() for row in (*rows.train, *rows.more)]
+    return home / f"run-{sha256_value([parent.identity, str(shape), taught])[:16]}"
 
 
 def _cut(shape: Shape, parent: Run, original: Run, rows: Rows, to: Path) -> None:
