@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -82,23 +83,29 @@ class Levels:
     mirrored: bool = False
     brief: bool = False
 
-    def __post_init__(self) -> None:
-        numbers = np.array(self.numbers)
-        edges = (numbers[1:] + numbers[:-1]) / 2  # whole or half, so that halves tell on which side a number lies
-        halves = np.arange(2 * numbers[0], 2 * numbers[-1] + 1) / 2
-        object.__setattr__(self, "_places", np.searchsorted(edges, halves, side="right").astype(np.uint8))
-        object.__setattr__(self, "_values", numbers.astype(np.float32))
+    @cached_property
+    def _values(self) -> Floats:
+        return np.array(self.numbers, np.float32)
+
+    @cached_property
+    def _nearest(self) -> NDArray[np.uint8]:
+        """The place of the level that is nearest to each whole and half number from the first level on."""
+        edges = (
+            self._values[1:] + self._values[:-1]
+        ) / 2  # whole or half, so that halves tell on which side a number lies
+        halves = np.arange(2 * self.numbers[0], 2 * self.numbers[-1] + 1) / 2
+        return np.searchsorted(edges, halves, side="right").astype(np.uint8)
 
     def places(self, numbers: Floats) -> NDArray[np.uint8]:
         """Which level is nearest to each number."""
         low, high = self.numbers[0], self.numbers[-1]
         halves = np.floor(2 * numbers.clip(low, high)).astype(np.int32) - 2 * low
-        found: NDArray[np.uint8] = self._places[halves]  # type: ignore[attr-defined]
+        found: NDArray[np.uint8] = self._nearest[halves]
         return found
 
     def nearest(self, numbers: Floats) -> Floats:
         """The level nearest to each number."""
-        values: Floats = self._values[self.places(numbers)]  # type: ignore[attr-defined]
+        values: Floats = self._values[self.places(numbers)]
         return values
 
     def _kept(self, scales: Floats) -> NDArray[np.float16]:
@@ -121,14 +128,13 @@ class Levels:
         best = np.full((len(blocks), 1), np.inf, np.float32)
         scales = np.zeros((len(blocks), 1), np.float16)
 
-        def try_(scale: NDArray[np.float16]) -> Floats:
-            """Keep these scales where they are better; the levels they give."""
+        def try_(scale: NDArray[np.float16]) -> None:
+            """Keep these scales where they are better."""
             levels = self.nearest(blocks * inverse(scale))
             error = (share * np.square(levels * scale.astype(np.float32) - blocks)).sum(axis=1, keepdims=True)
             better = error < best
             np.copyto(best, error, where=better)
             np.copyto(scales, scale, where=better)
-            return levels
 
         for fit in fits:
             for shrunk in SHRUNK:
@@ -160,7 +166,7 @@ class Levels:
 
     def numbers_of(self, places: NDArray[np.uint8], scales: NDArray[np.float16]) -> Floats:
         """The matrix that places and scales stand for."""
-        blocks = self._values[places].reshape(len(places), -1, BLOCK)  # type: ignore[attr-defined]
+        blocks = self._values[places].reshape(len(places), -1, BLOCK)
         matrix: Floats = (blocks * scales.astype(np.float32)[:, :, None]).reshape(places.shape)
         return matrix
 
