@@ -90,9 +90,8 @@ class Levels:
     @cached_property
     def _nearest(self) -> NDArray[np.uint8]:
         """The place of the level that is nearest to each whole and half number from the first level on."""
-        edges = (
-            self._values[1:] + self._values[:-1]
-        ) / 2  # whole or half, so that halves tell on which side a number lies
+        # edges are whole or half numbers, so that halves tell on which side a number lies
+        edges = (self._values[1:] + self._values[:-1]) / 2
         halves = np.arange(2 * self.numbers[0], 2 * self.numbers[-1] + 1) / 2
         return np.searchsorted(edges, halves, side="right").astype(np.uint8)
 
@@ -173,6 +172,5 @@ class Levels:
 
 SIGNED_4 = Levels(tuple(range(-8, 8)), brief=True)  # XNNPACK, which runs them, keeps scales of blocks in bfloat16
 Q4_0 = Levels(tuple(range(-8, 8)), mirrored=True)
-IQ4_NL = Levels(
-    (-127, -104, -83, -65, -49, -35, -22, -10, 1, 13, 25, 38, 53, 69, 89, 113), mirrored=True
-)  # ggml's table
+# ggml's table
+IQ4_NL = Levels((-127, -104, -83, -65, -49, -35, -22, -10, 1, 13, 25, 38, 53, 69, 89, 113), mirrored=True)

@@ -90,11 +90,11 @@ def _measure(folder: Path, texts: Sequence[str], what: Callable[[Any], Any]) -> 
     sums: dict[str, Any] = {}
     with progress("Weighing inputs", len(read)) as tick:
         engine.model.set_attn_implementation("sdpa")
-        fit = layers if what is _squares else _that_fit(layers)
+        fit = _that_fit(layers)
         hooks = [
             layer.register_forward_hook(_listener(sums, name, what if name in fit else _squares))
             for name, layer in layers.items()
-            if what is _squares or name == _first(name) or _first(name) not in layers
+            if name == _first(name) or _first(name) not in layers
         ]
         with torch.inference_mode():
             for ids in read:

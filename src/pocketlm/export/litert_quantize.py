@@ -20,9 +20,8 @@ from pocketlm.export.feedback import BLOCK, SIGNED_4, Floats
 from pocketlm.export.importance import Importance
 from pocketlm.models.litert_file import EXTRA
 
-ON_GRID = (
-    "dequantized_weight_recovery"  # what the quantizer calls finding the scales of weights that are rounded already
-)
+# the quantizer's name for finding the scales of weights that are rounded already
+ON_GRID = "dequantized_weight_recovery"
 ALIGNED = 16  # bytes; where a buffer of weights begins
 LARGEST = 1_900_000_000  # bytes of a FlatBuffer, whose places are signed 32-bit numbers
 

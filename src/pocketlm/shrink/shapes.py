@@ -132,7 +132,7 @@ def build(shape: Shape, parent: Run, original: Run, rows: Rows, home: Path, *, m
         InputError: a model that cannot be cut.
     """
     healed = _place(shape, parent, rows, home)
-    if was_built(shape, parent, rows, home):
+    if _is_whole(healed):
         return Run.open(healed)
     cut = healed.with_name(healed.name.replace("run-", "cut-"))
     student = parent.model if shape == Shape.of(parent.model) else cut
@@ -149,7 +149,10 @@ def build(shape: Shape, parent: Run, original: Run, rows: Rows, home: Path, *, m
 
 def was_built(shape: Shape, parent: Run, rows: Rows, home: Path) -> bool:
     """Whether `build` has nothing left to do."""
-    healed = _place(shape, parent, rows, home)
+    return _is_whole(_place(shape, parent, rows, home))
+
+
+def _is_whole(healed: Path) -> bool:
     return (healed / "manifest.json").is_file() and (healed / "data").is_dir()
 
 
