@@ -29,17 +29,15 @@ from pocketlm.data.load import load_call_rows
 from pocketlm.engines.open import open_engine
 from pocketlm.evaluate.compare import compare
 from pocketlm.evaluate.evaluate import evaluate
-from pocketlm.evaluate.store import scored
 from pocketlm.export.bundle import Bundle, export
 from pocketlm.export.formats import FORMATS, find_format, find_precision
 from pocketlm.models.load import resolve_base
-from pocketlm.shrink.frontier import frontier_text, write_frontier
-from pocketlm.shrink.imagine import imagine
+from pocketlm.shrink.frontier import frontier_text
 from pocketlm.shrink.result import bundle_of, verdict
-from pocketlm.shrink.search import Goal, Search, smallest
-from pocketlm.shrink.shapes import Rows, seen_texts
+from pocketlm.shrink.search import Goal, smallest
+from pocketlm.shrink.shapes import seen_texts
+from pocketlm.shrink.shrink import shrink
 from pocketlm.shrink.vocabulary import foresee_tokens, prune_vocabulary
-from pocketlm.train.run import Run
 
 REPO = Path(__file__).parents[1]
 BITS = ("int8", "int4")
@@ -180,29 +178,18 @@ def _vocabulary(folder: Path) -> dict[str, float]:
 def _search(folder: Path, minutes: float) -> dict[str, float]:
     """`pocketlm shrink`, and its choice on the test rows."""
     run, rows, reference = find_run(folder)
-    home = folder / "shrunk"
-    known = Rows(load_call_rows(folder, run.task.tools, "train"), load_call_rows(folder, run.task.tools, "valid"))
-    known = imagine(known, run, home, REQUESTS)
-    before = scored(
-        folder / "reports" / "valid.json",
-        run.identity,
-        run.task,
-        lambda: open_engine(str(folder)),
-        known.valid,
-        constrain=True,
-    )
     goal = Goal(GOAL.keep, GOAL.max_mb, None, minutes)
-    trials = Search(Run.open(folder), known, before, goal, home).run()
+    searched = shrink(run, goal, REQUESTS)
+    trials = searched.trials
     print(frontier_text(trials, goal))
-    write_frontier(home / "frontier.html", folder.name, trials, goal, {"score": before.value})
     chosen = smallest(trials, goal)
     if chosen is None:
         fitting = [trial for trial in trials if trial.size_mb <= MOST_MB]
         if not fitting:
             return {"shrunk_mb": float("nan"), "shrunk_keep": float("nan")}
-        chosen = max(fitting, key=lambda trial: trial.score)
+        chosen = max(fitting, key=lambda trial: trial.kept)
         print(f"nothing keeps {GOAL.keep:.0%} in {MOST_MB:g} MB; the best that fits, {chosen.size_mb:.1f} MB:")
-    bundle = bundle_of(chosen, run, rows, known.train, home / "gguf", keep=0.0)
+    bundle = bundle_of(chosen, run, rows, searched.rows.train, searched.home / "gguf", keep=0.0)
     last = verdict(bundle, reference)
     found = {
         "shrunk_mb": bundle.info["size_mb"],
@@ -213,7 +200,7 @@ def _search(folder: Path, minutes: float) -> dict[str, float]:
     print(
         f"shrunk: {found['shrunk_mb']:.1f} MB, {last.b:.1%} of the test rows instead of {last.a:.1%}, {found['shrunk_keep']:.1%} kept"
     )
-    write_json(home / "frontier.json", [asdict(trial) for trial in trials])
+    write_json(searched.home / "frontier.json", [asdict(trial) for trial in trials])
     return found
 
 

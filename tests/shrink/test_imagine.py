@@ -26,6 +26,7 @@ def test_only_new_requests(
     monkeypatch.setattr(imagining, "_written", written)
     assert make_up(str(tiny_llama), rows, 10, tmp_path / "a") == ["on the double", "off with it"]
     assert make_up(str(tiny_llama), rows, 1, tmp_path / "b") == ["on the double"]
+    assert make_up(str(tiny_llama), rows, 3, tmp_path / "c", ["Off with it"]) == ["Off with it", "on the double"]
 
 
 def test_what_was_made_up_before_a_stop_is_not_made_up_again(
@@ -54,9 +55,8 @@ def test_the_run_answers_once_and_some_rows_are_held_apart(
     monkeypatch.setattr(imagining, "make_up", lambda *_: texts)
     monkeypatch.setattr(imagining, "SURE", 0.0)
     more = imagine(rows, run, tmp_path, 40)
-    apart = more.valid[len(rows.valid) :]
-    assert more.valid[: len(rows.valid)] == list(rows.valid)
-    assert more.train == rows.train
+    apart = more.apart
+    assert (more.valid, more.train) == (rows.valid, rows.train)
     assert len(apart) == 40 / CHOOSING
     assert len(more.more) == 40 - 40 / CHOOSING
     right = [row for row in (*apart, *more.more) if [call.name for call in row.calls] == [row.text.split()[0]]]
@@ -67,7 +67,7 @@ def test_the_run_answers_once_and_some_rows_are_held_apart(
     assert imagine(rows, run, tmp_path, 40) == more
     assert imagine(rows, run, tmp_path, 0) == rows
     monkeypatch.setattr(imagining, "SURE", 1.1)
-    assert imagine(rows, run, tmp_path, 40) == replace(more, valid=list(rows.valid)), "nobody is that sure"
+    assert imagine(rows, run, tmp_path, 40) == replace(more, apart=[]), "nobody is that sure"
 
 
 def test_a_model_that_learnt_to_write_writes_requests_of_the_kind(
@@ -79,3 +79,26 @@ def test_a_model_that_learnt_to_write_writes_requests_of_the_kind(
     made = make_up(str(tiny_llama), trained[1].train, 12, tmp_path)
     assert len(set(made)) == len(made) > 0
     assert sum(text.split()[0] in ("on", "off") for text in made) > len(made) / 2
+
+
+def test_more_requests_go_on_from_those_there_are(
+    trained: tuple[Run, Rows], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run, rows = trained
+    texts = [f"{name} {number}" for number in range(100, 112) for name in ("on", "off")]
+    begun: list[int] = []
+
+    def made_up(base: str, given: Any, count: int, folder: Path, before: Any) -> list[str]:
+        begun.append(len(before))
+        assert list(before) == texts[: len(before)]
+        return texts[:count]
+
+    monkeypatch.setattr(imagining, "make_up", made_up)
+    monkeypatch.setattr(imagining, "SURE", 0.0)
+    few, many = (imagine(rows, run, tmp_path, count) for count in (8, 24))
+    assert begun == [0, 8]
+    taught, apart = ([row.text for row in rows] for rows in (many.more, many.apart))
+    assert taught[: len(few.more)] == [row.text for row in few.more]
+    assert apart[: len(few.apart)] == [row.text for row in few.apart]
+    assert sorted([*taught, *apart]) == sorted(texts)
+    assert imagine(rows, run, tmp_path, 8) == few and len(begun) == 2

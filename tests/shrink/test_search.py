@@ -26,7 +26,7 @@ from pocketlm.shrink import search
 from pocketlm.shrink.folder import parameters
 from pocketlm.shrink.frontier import _labels, frontier_text, write_frontier
 from pocketlm.shrink.precision import GRID_TYPES, TYPES, mixes
-from pocketlm.shrink.search import Goal, Search, Trial, frontier, smallest, smallest_passing, write_mix
+from pocketlm.shrink.search import Goal, Search, Trial, frontier, share_kept, smallest, smallest_passing, write_mix
 from pocketlm.shrink.shapes import Rows, Shape, build, examples, ladder
 from pocketlm.train.rounding import to_q4_0
 from pocketlm.train.run import Run
@@ -150,10 +150,24 @@ def test_a_search_shrinks_goes_on_and_is_shown(
     again = Search(run, rows, before, goal, tmp_path).run()
     assert [trial.key for trial in again] == [trial.key for trial in trials]
     assert "*" in frontier_text(trials, goal)
-    write_frontier(tmp_path / "frontier.html", "x", trials, goal, {"score": before.value})
+    write_frontier(tmp_path / "frontier.html", "x", trials, goal)
     page = (tmp_path / "frontier.html").read_text(encoding="utf-8")
     assert page.count("<circle") == len(trials)
     assert read_json(Path(chosen.run) / "manifest.json")["kind"] == "run"
+
+
+def test_what_is_kept_is_the_less_of_two_kinds_of_rows(trained: tuple[Run, Rows]) -> None:
+    run, rows = trained
+    engine = open_engine(str(run.folder))
+    right = evaluate(run.task, engine, rows.valid, constrain=True)
+    wrong = [replace(row, calls=()) for row in rows.valid]  # asked for nothing, so what it calls is wrong
+    half = evaluate(run.task, engine, [*rows.valid, *wrong], constrain=True)
+    both = evaluate(run.task, engine, [*rows.valid, *rows.valid], constrain=True)
+    given = len(rows.valid)
+    assert share_kept(half, both, slice(given)) == 1.0 and right.value > 0.9
+    assert share_kept(half, both, slice(given, None)) < 0.1
+    for apart, kept in ((rows.valid, share_kept(half, both, slice(given, None))), ((), 1.0)):
+        assert Search(run, replace(rows, apart=apart), both, Goal(), Path("none"))._kept(half) == kept
 
 
 def test_what_keeps_too_little_is_healed_further(

@@ -10,7 +10,6 @@ import typer
 from pocketlm.cli.common import Json, be_quiet, makes_vectors, output
 
 REQUESTS = 4000  # made up where nothing else is asked for
-FEW = 200  # validation rows under which a warning is due
 
 
 def shrink(
@@ -34,16 +33,11 @@ def shrink(
     be_quiet(as_json)
     from pocketlm.cli.export import find_run
     from pocketlm.core.errors import GateFailed, InputError
-    from pocketlm.core.progress import say
-    from pocketlm.data.load import load_rows
-    from pocketlm.engines.open import open_engine
-    from pocketlm.evaluate.store import scored
-    from pocketlm.shrink.frontier import frontier_text, write_frontier
-    from pocketlm.shrink.imagine import imagine
+    from pocketlm.shrink.frontier import frontier_text
     from pocketlm.shrink.result import as_json as to_json
     from pocketlm.shrink.result import bundle_of, told, verdict
-    from pocketlm.shrink.search import Goal, Search, smallest
-    from pocketlm.shrink.shapes import Rows
+    from pocketlm.shrink.search import Goal, smallest
+    from pocketlm.shrink.shrink import shrink as search
 
     if not 0 < keep <= 1:
         raise InputError(f"--keep {keep}: give a share of the score, such as 0.98")
@@ -53,32 +47,16 @@ def shrink(
             "it with train.method=static"
         )
     original, test, reference = find_run(run)
-    rows = Rows(*(load_rows(run, split=split)[1] for split in ("train", "valid")))
-    if len(rows.valid) < FEW:
-        say(
-            f"{len(rows.valid)} validation rows: each is {1 / len(rows.valid):.1%} of the score by which models are chosen"
-        )
-    home, goal, given = run / "shrunk", Goal(keep, max_mb, max_p95_ms, minutes), len(rows.valid)
-    rows = imagine(rows, original, home, requests)
-    before = scored(
-        run / "reports" / "valid.json", original.identity, original.task, lambda: open_engine(str(run)), rows.valid,
-        constrain=True,
-    )  # fmt: skip
-    beside = f" and {len(rows.valid) - given} made-up requests" if len(rows.valid) > given else ""
-    say(f"{run}: {before.main} {before.value:.1%} on {given} validation rows{beside}")
-    if not before.value:
-        raise InputError(f"{run}: gets none of its {given} validation rows right; train it longer first")
-    trials = Search(original, rows, before, goal, home).run()
-    chosen = smallest(trials, goal)
-    page = home / "frontier.html"
-    write_frontier(page, run.resolve().name, trials, goal, {"score": before.value})
-    text = f"{frontier_text(trials, goal)}\n\nPicture: {page}"
+    goal = Goal(keep, max_mb, max_p95_ms, minutes)
+    found = search(original, goal, requests)
+    trials, chosen = found.trials, smallest(found.trials, goal)
+    text = f"{frontier_text(trials, goal)}\n\nPicture: {found.page}"
     if chosen is None:
         output(as_json, to_json(trials, None, None, None), text)
         wanted = f"{keep:.0%} of the score" + (f" in {max_mb:g} MB" if max_mb else "")
         raise GateFailed(f"{run}: nothing that was tried passes ({wanted}); allow more, or give it more --minutes")
     try:
-        bundle = bundle_of(chosen, original, test, rows.train, home / "gguf", keep=keep)
+        bundle = bundle_of(chosen, original, test, found.rows.train, found.home / "gguf", keep=keep)
     except GateFailed:
         output(as_json, to_json(trials, chosen, None, None), text)
         raise

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
 
 from pocketlm.core import page
 from pocketlm.core.files import write_text
@@ -28,12 +27,8 @@ def frontier_text(trials: Sequence[Trial], goal: Goal) -> str:
     return "\n".join(lines)
 
 
-def write_frontier(path: Path, title: str, trials: Sequence[Trial], goal: Goal, original: dict[str, Any]) -> None:
-    """The page: what was chosen, the picture, every trial.
-
-    Args:
-        original: "score" on the same rows and "size_mb" of the model's fp32 weights.
-    """
+def write_frontier(path: Path, title: str, trials: Sequence[Trial], goal: Goal) -> None:
+    """The page: what was chosen, the picture, every trial."""
     chosen = smallest(trials, goal)
     said = (
         f"{chosen.size_mb:.1f} MB keep {chosen.kept:.1%} of the original's score on the rows to choose by."
@@ -41,11 +36,11 @@ def write_frontier(path: Path, title: str, trials: Sequence[Trial], goal: Goal, 
         else "Nothing that was tried passes."
     )
     note = (
-        "Each dot is a file that was opened in its runtime and scored on the rows to choose by: the validation rows, and requests "
-        "that were made up. The line joins those than which none is smaller and better, the filled one was chosen, and the "
+        "Each dot is a file that was opened in its runtime and scored on the validation rows and on requests that were made up; how "
+        "high it stands is the share of the original's score that it keeps on those of the two where it keeps less. The line joins those than which none is smaller and better, the filled one was chosen, and the "
         "dashed line is what has to be kept."
     )
-    chart = page.section("Size and quality", _picture(trials, goal, chosen, original["score"]), note)
+    chart = page.section("Size and quality", _picture(trials, goal, chosen), note)
     write_text(path, page.page(f"Shrinking {title}", said, [chart, _table(trials, goal, chosen)], STYLE))
 
 
@@ -53,25 +48,25 @@ LABEL = 90  # of the picture's units: as wide as what is written beside a dot
 STYLE = ".tried { fill: none; stroke: currentColor; opacity: .55 } .floor { stroke: currentColor; stroke-dasharray: 5 4; opacity: .6 }"
 
 
-def _picture(trials: Sequence[Trial], goal: Goal, chosen: Trial | None, score: float) -> str:
-    sizes, floor = [trial.size_mb for trial in trials], goal.keep * score
-    values = [*(trial.score for trial in trials), score, floor]
+def _picture(trials: Sequence[Trial], goal: Goal, chosen: Trial | None) -> str:
+    sizes, floor = [trial.size_mb for trial in trials], goal.keep
+    values = [*(trial.kept for trial in trials), 1.0, floor]
     room = 0.08 * (max(values) - min(values) or 1.0)
     x = Axis(min(sizes) * 0.85, max(sizes) * 1.15, LEFT, WIDTH - RIGHT, log=True)
-    y = Axis(max(0.0, min(values) - room), min(1.0, max(values) + room), HEIGHT - BOTTOM, TOP)
+    y = Axis(max(0.0, min(values) - room), max(values) + room, HEIGHT - BOTTOM, TOP)
     best = frontier(trials)
     dots = [_dot(trial, x, y, trial is chosen) for trial in trials]
     level = f'<line class="floor" x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{y.at(floor):.1f}" y2="{y.at(floor):.1f}"/>'
     return picture(
-        "Quality against size", HEIGHT, grid(x, y, "score", "MB of the file"), level,
-        line("smooth", [(trial.size_mb, trial.score) for trial in best], x, y), *dots,
+        "Quality against size", HEIGHT, grid(x, y, "kept", "MB of the file"), level,
+        line("smooth", [(trial.size_mb, trial.kept) for trial in best], x, y), *dots,
         *_labels(sorted(best, key=lambda trial: trial is not chosen), x, y),
     )  # fmt: skip
 
 
 def _dot(trial: Trial, x: Axis, y: Axis, chosen: bool) -> str:
-    at, up, kind = x.at(trial.size_mb), y.at(trial.score), "dot" if chosen else "tried"
-    label = page.escape(f"{trial.size_mb:.1f} MB, {trial.score:.1%}: {trial.shape}; {trial.said}")
+    at, up, kind = x.at(trial.size_mb), y.at(trial.kept), "dot" if chosen else "tried"
+    label = page.escape(f"{trial.size_mb:.1f} MB, {trial.kept:.1%} kept: {trial.shape}; {trial.said}")
     return (
         f'<circle class="{kind}" cx="{at:.1f}" cy="{up:.1f}" r="{5 if chosen else 4}"><title>{label}</title></circle>'
     )
@@ -81,7 +76,7 @@ def _labels(trials: Sequence[Trial], x: Axis, y: Axis) -> Iterator[str]:
     """What is written below those dots that were timed, the first first; where one stands already none is written."""
     taken: list[tuple[float, float]] = []
     for trial in trials:
-        at, up = x.at(trial.size_mb), y.at(trial.score) + 14
+        at, up = x.at(trial.size_mb), y.at(trial.kept) + 14
         if trial.p95_ms and all(abs(at - other) > LABEL or abs(up - high) > 14 for other, high in taken):
             taken.append((at, up))
             right = at > WIDTH - RIGHT - LABEL

@@ -59,50 +59,59 @@ def imagine(rows: Rows, original: Run, home: Path, count: int) -> Rows:
     task = original.task
     if not count or not isinstance(task, CallTask):
         return rows
-    key = sha256_value([IMAGINING, original.identity, [row.to_json() for row in rows.train], count])[:16]
-    file = home / f"requests-{key}.jsonl"
+    key = sha256_value([IMAGINING, original.identity, [row.to_json() for row in rows.train]])[:16]
+    file = home / f"requests-{key}-{count}.jsonl"
     if not file.is_file():
+        fewer = [path for path in home.glob(f"requests-{key}-*.jsonl") if int(path.stem.rsplit("-", 1)[1]) < count]
+        before = _read(max(fewer, key=lambda path: path.stat().st_size)) if fewer else []
         aside = home / f"requests-{key}"  # what is done so far, for when it is stopped
-        texts = make_up(original.config.base, rows.train, count, aside)
-        made = _answered(original, task, texts, aside / "answers.jsonl", key)
-        write_jsonl(file, [{**row.to_json(), "odds": round(odds, 4)} for row, odds in made])
+        texts = make_up(original.config.base, rows.train, count, aside, [value["text"] for value in before])
+        made = _answered(original, task, texts[len(before) :], aside / "answers.jsonl", key)
+        write_jsonl(file, [*before, *({**row.to_json(), "odds": round(odds, 4)} for row, odds in made)])
         shutil.rmtree(aside, ignore_errors=True)
-    with file.open(encoding="utf-8") as lines:
-        kept = [json.loads(line) for line in lines]
+    kept = _read(file)
     made_up = [CallRow.from_json(value, file.name) for value in kept]
     apart = [row for row, value in zip(made_up[::CHOOSING], kept[::CHOOSING], strict=True) if value["odds"] >= SURE]
     say(f"{len(kept)} requests made up by the base and answered by the run, {len(apart)} of them to choose by")
     more = [row for at, row in enumerate(made_up) if at % CHOOSING]
-    return replace(rows, valid=[*rows.valid, *apart], more=more)
+    return replace(rows, more=more, apart=apart)
 
 
-def make_up(base: str, rows: Sequence[CallRow], count: int, folder: Path, *, seed: int = 0) -> list[str]:
+def _read(file: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines()] if file.is_file() else []
+
+
+def make_up(
+    base: str, rows: Sequence[CallRow], count: int, folder: Path, before: Sequence[str] = (), *, seed: int = 0
+) -> list[str]:
     """Requests like those of the rows and none of them: the base is tuned for a minute to write one behind what it asks for.
 
     Args:
         count: at most so many; fewer where nothing new comes any more.
         folder: where the tuned base and the requests are kept meanwhile; called again with it, it goes on.
+        before: requests made up before, with which the list begins.
     """
     if not (folder / "model" / "config.json").is_file():
         _tune(base, rows, folder, seed)
     model = load_model(folder / "model", torch.bfloat16)
-    tokenizer, rng, kept = load_tokenizer(resolve_base(base)), random.Random(seed), folder / "texts.jsonl"
+    tokenizer, kept = load_tokenizer(resolve_base(base)), folder / "texts.jsonl"
     tokenizer.padding_side = "left"
-    found = [json.loads(line) for line in kept.read_text(encoding="utf-8").splitlines()] if kept.is_file() else []
+    found: list[Any] = [*(_read(kept) or before)]
+    rng = random.Random(seed + len(found))
     known, vain = {folded(text) for text in (*(row.text for row in rows), *found)}, 0
     with progress("Making up requests", count) as update:
         update(len(found))
         while len(found) < count and vain < VAIN:
             torch.manual_seed(seed + len(found) + vain)
-            before = len(found)
+            had = len(found)
             for text in _written(model, tokenizer, [_wanted(rng.choice(rows)) for _ in range(AT_ONCE)]):
                 if folded(text) and folded(text) not in known and len(found) < count:
                     known.add(folded(text))
                     found.append(text)
-            vain = 0 if len(found) > before else vain + 1
+            vain = 0 if len(found) > had else vain + 1
             write_jsonl(kept, found)
-            update(len(found) - before)
-    return found
+            update(len(found) - had)
+    return found[:count]
 
 
 def _wanted(row: CallRow) -> str:

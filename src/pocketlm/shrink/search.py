@@ -11,7 +11,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -21,6 +21,7 @@ from pocketlm.core.progress import say
 from pocketlm.engines.llamacpp import LlamaCppEngine
 from pocketlm.evaluate.evaluate import Report, evaluate
 from pocketlm.evaluate.latency import measure_latency
+from pocketlm.evaluate.report import figures
 from pocketlm.evaluate.scoring import asked
 from pocketlm.evaluate.suites import spread
 from pocketlm.export.gguf import export_gguf, importance_if_used
@@ -30,7 +31,7 @@ from pocketlm.shrink.precision import GRID_TYPES, TYPES, Point, mixes
 from pocketlm.shrink.shapes import Rows, Shape, build, examples, ladder, was_built
 from pocketlm.train.run import Run
 
-SEARCHING = 1  # rises whenever the same candidate would be judged otherwise
+SEARCHING = 2  # rises whenever the same candidate would be judged otherwise
 TIMED = 16  # requests by which an answer's time is measured
 HEALING = 0.6  # share of the time that is left for a shape's first healing
 FURTHER = 0.85  # the same of another, behind which nothing follows but its trials
@@ -43,7 +44,7 @@ class Goal:
     """What the smallest model must still do.
 
     Attributes:
-        keep: share of the original's score on the validation rows.
+        keep: share of the original's score, on the validation rows and on the requests apart from them (`Rows.apart`).
         max_mb, max_p95_ms: None: any.
         minutes: after which no new shape is begun.
     """
@@ -62,7 +63,9 @@ class Trial:
         run: folder of the run that holds its weights.
         mix: type of each group; `cost`: nats by which rounding moves its odds, foretold.
         size_mb: of the file; `bits`: a weight.
-        score: on the validation rows; `kept`: of the original's.
+        score: on all rows to choose by.
+        kept: share of the original's score on the validation rows or on the requests apart from them, whichever is less: a model
+            that only does the easier ones does not do the job.
         p95_ms: of an answer; None where it was not timed, because it did not keep enough.
     """
 
@@ -92,7 +95,7 @@ class Search:
     """A search in progress.
 
     Attributes:
-        reference: the original's report on the validation rows.
+        reference: the original's report on the rows to choose by (`Rows.judging`).
         home: where trials and cut models are kept.
     """
 
@@ -165,16 +168,16 @@ class Search:
         kept = self.home / f"mixes-{run.identity[:16]}.json"
         if not kept.is_file():
             types = GRID_TYPES if run.config.train.rounded else TYPES
-            points = mixes(run.model, examples(run, run.model, self.rows.valid), weigh(), types)
+            points = mixes(run.model, examples(run, run.model, self.rows.judging), weigh(), types)
             write_json(kept, [asdict(point) for point in points])
         return [Point(**point) for point in read_json(kept)]
 
     def _try(self, shape: Shape, run: Run, point: Point, weigh: Callable[[], Mapping[str, Weight]]) -> Trial:
         """Write, open, score and, if it does the job, time one candidate."""
-        rows = [row.to_json() for row in self.rows.valid]
+        rows = [row.to_json() for row in self.rows.judging]
         key = sha256_value([self.original.identity, run.identity, dict(point.mix), rows, SEARCHING])
         if key in self._known:
-            trial = replace(self._known[key], kept=self._known[key].score / self.reference.value)
+            trial = self._known[key]
         else:
             trial = self._measure(shape, run, point, weigh(), key)
             self._known[key] = trial
@@ -193,10 +196,12 @@ class Search:
         info = write_mix(run, point.mix, weighed, file)
         engine = LlamaCppEngine(file)
         try:
-            report = evaluate(run.task, engine, self.rows.valid, constrain=True, title=f"Trying {info.size_mb:.0f} MB")
+            report = evaluate(
+                run.task, engine, self.rows.judging, constrain=True, title=f"Trying {info.size_mb:.0f} MB"
+            )
         finally:
             engine.close()
-        kept = report.value / self.reference.value
+        kept = self._kept(report)
         late = self._late(run, file) if kept >= self.goal.keep else None
         file.unlink()
         return Trial(
@@ -204,8 +209,13 @@ class Search:
             info.parameters, report.value, kept, late, round(time.monotonic() - began, 1), key,
         )  # fmt: skip
 
+    def _kept(self, report: Report) -> float:
+        given = len(self.rows.valid)
+        own = share_kept(report, self.reference, slice(given))
+        return min(own, share_kept(report, self.reference, slice(given, None))) if self.rows.apart else own
+
     def _late(self, run: Run, file: Path) -> float:
-        prompts, grammars = asked(run.task, spread(self.rows.valid, TIMED), run.template)
+        prompts, grammars = asked(run.task, spread(self.rows.judging, TIMED), run.template)
         return measure_latency(str(file), prompts, grammars=grammars, max_tokens=run.task.max_tokens).metrics["p95_ms"]
 
 
@@ -215,6 +225,13 @@ def write_mix(run: Run, mix: Mapping[str, str], weighed: Mapping[str, Weight], f
         run.model, file, precision="q8_0", groups=mix, importance=weighed, chat_template=run.template.jinja,
         stop_token=run.template.stop,
     )  # fmt: skip
+
+
+def share_kept(report: Report, reference: Report, part: slice) -> float:
+    """What a report keeps of another's score on a part of the rows that both are of."""
+    main, kinds = reference.main, {reference.main: reference.kinds[reference.main]}
+    had, has = (figures(one.rows[part], kinds)[0].get(main, 0.0) for one in (reference, report))
+    return has / had if had else 1.0
 
 
 def smallest_passing(count: int, passes: Callable[[int], bool]) -> int | None:
@@ -234,8 +251,8 @@ def smallest_passing(count: int, passes: Callable[[int], bool]) -> int | None:
 def frontier(trials: Sequence[Trial]) -> list[Trial]:
     """Those than which none is both smaller and better, the smallest first."""
     best: list[Trial] = []
-    for trial in sorted({trial.key: trial for trial in trials}.values(), key=lambda one: (one.size_mb, -one.score)):
-        if not best or trial.score > best[-1].score:
+    for trial in sorted({trial.key: trial for trial in trials}.values(), key=lambda one: (one.size_mb, -one.kept)):
+        if not best or trial.kept > best[-1].kept:
             best.append(trial)
     return best
 

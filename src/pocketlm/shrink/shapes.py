@@ -114,11 +114,23 @@ class Rows:
         train: those that were trained on.
         valid: those by which it chooses.
         more: others that teach the healing (`imagine`).
+        apart: others by which it chooses too, each kind for itself.
     """
 
     train: Sequence[CallRow]
     valid: Sequence[CallRow]
     more: Sequence[CallRow] = ()
+    apart: Sequence[CallRow] = ()
+
+    @property
+    def taught(self) -> list[CallRow]:
+        """All that teach the healing."""
+        return [*self.train, *self.more]
+
+    @property
+    def judging(self) -> list[CallRow]:
+        """All by which it chooses, the validation rows first."""
+        return [*self.valid, *self.apart]
 
 
 def build(shape: Shape, parent: Run, original: Run, rows: Rows, home: Path, *, minutes: float) -> Run:
@@ -139,8 +151,7 @@ def build(shape: Shape, parent: Run, original: Run, rows: Rows, home: Path, *, m
     if not (student / "config.json").is_file():
         say(f"Cutting to {shape}")
         _cut(shape, parent, original, rows, cut)
-    taught = [*rows.train, *rows.more]
-    run = heal(student, original, taught, rows.valid, healed, minutes=minutes, share=TAUGHT, states=STATES)
+    run = heal(student, original, rows.taught, rows.judging, healed, minutes=minutes, share=TAUGHT, states=STATES)
     if not (healed / "data").is_dir():
         shutil.copytree(original.folder / "data", healed / "data")
     shutil.rmtree(cut, ignore_errors=True)
@@ -158,7 +169,7 @@ def _is_whole(healed: Path) -> bool:
 
 def _place(shape: Shape, parent: Run, rows: Rows, home: Path) -> Path:
     """The folder of what is built of a run."""
-    taught = [row.to_json() for row in (*rows.train, *rows.more)]
+    taught = [row.to_json() for row in rows.taught]
     return home / f"run-{sha256_value([parent.identity, str(shape), taught])[:16]}"
 
 
@@ -167,7 +178,7 @@ def _cut(shape: Shape, parent: Run, original: Run, rows: Rows, to: Path) -> None
     now = Shape.of(parent.model)
     folder, aside = parent.model, to.with_name(f"{to.name}-steps")
     if now == Shape.of(original.model) and shape.tokens < now.tokens:  # once: then it is as small as the job lets it be
-        requests = [row.text for row in spread([*rows.train, *rows.more], FORESEEN)]
+        requests = [row.text for row in spread(rows.taught, FORESEEN)]
         foreseen = foresee_tokens(resolve_base(original.config.base), requests)
         texts = seen_texts(parent, rows.train)
         folder = prune_vocabulary(
@@ -177,11 +188,11 @@ def _cut(shape: Shape, parent: Run, original: Run, rows: Rows, to: Path) -> None
         import torch
 
         chosen = choose_blocks(
-            load_model(folder, torch.float32), examples(parent, folder, rows.valid), now.blocks - shape.blocks
+            load_model(folder, torch.float32), examples(parent, folder, rows.judging), now.blocks - shape.blocks
         )
         folder = prune_depth(folder, aside / "blocks", chosen).folder
     if shape.channels < now.channels or shape.heads < now.heads:
-        weighed = examples(parent, folder, [*rows.train, *rows.more], REFITTED)
+        weighed = examples(parent, folder, rows.taught, REFITTED)
         folder = prune_width(folder, aside / "width", weighed, channels=shape.channels, kv_heads=shape.heads).folder
     folder.replace(to)
     shutil.rmtree(aside, ignore_errors=True)
