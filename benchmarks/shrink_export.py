@@ -4,7 +4,7 @@ On tuned runs (the demo's, and Snips' where benchmarks/snips.py has trained it):
 points of exact match it loses against torch on the same rows, how many answers are the same; the seconds and the peak of memory
 of each conversion, in a process of its own; what cutting the vocabulary alone saves; what `pocketlm shrink` comes to.
 
-python benchmarks/shrink_export.py --json results/shrink_export.json [--data FOLDER] [--quick] [--run RUN]... [--minutes 60]
+python benchmarks/shrink_export.py --json results/shrink_export.json [--data FOLDER] [--quick] [--run RUN]... [--minutes 60] [--requests 12000]
 """
 
 from __future__ import annotations
@@ -21,7 +21,6 @@ from typing import Any
 from kept import about, cores
 
 from pocketlm.cli.export import find_run, find_subject
-from pocketlm.cli.shrink import REQUESTS
 from pocketlm.core.errors import GateFailed, PocketError
 from pocketlm.core.files import write_json
 from pocketlm.core.machine import describe, memory_peak
@@ -33,8 +32,8 @@ from pocketlm.export.bundle import Bundle, export
 from pocketlm.export.formats import FORMATS, find_format, find_precision
 from pocketlm.models.load import resolve_base
 from pocketlm.shrink.frontier import frontier_text
-from pocketlm.shrink.result import bundle_of, verdict
-from pocketlm.shrink.search import Goal, smallest
+from pocketlm.shrink.result import proven, verdict
+from pocketlm.shrink.search import Goal, passing
 from pocketlm.shrink.shapes import seen_texts
 from pocketlm.shrink.shrink import shrink
 from pocketlm.shrink.vocabulary import foresee_tokens, prune_vocabulary
@@ -61,6 +60,7 @@ def main() -> None:
     parser.add_argument(
         "--minutes", type=float, default=60.0, help="time limit of the search, which goes on where it stopped"
     )
+    parser.add_argument("--requests", type=int, default=12_000, help="made up for the search, once")
     parser.add_argument("--only", nargs="+", default=PARTS, choices=PARTS, help="parts of it")
     parser.add_argument("--convert", help=argparse.SUPPRESS)  # the process of one conversion: RUN, format, precision
     arguments = parser.parse_args()
@@ -79,7 +79,7 @@ def main() -> None:
     if "vocabulary" in arguments.only and not arguments.quick:
         metrics |= _vocabulary(runs[0])
     if "search" in arguments.only and not arguments.quick:
-        metrics |= _search(runs[0], arguments.minutes)
+        metrics |= _search(runs[0], arguments.minutes, arguments.requests)
     _write(arguments.json, metrics, runs)
 
 
@@ -175,21 +175,21 @@ def _vocabulary(folder: Path) -> dict[str, float]:
     return {"vocab_params_saved": cut.saved, "vocab_answers_changed": float(changed)}
 
 
-def _search(folder: Path, minutes: float) -> dict[str, float]:
+def _search(folder: Path, minutes: float, requests: int) -> dict[str, float]:
     """`pocketlm shrink`, and its choice on the test rows."""
     run, rows, reference = find_run(folder)
     goal = Goal(GOAL.keep, GOAL.max_mb, None, minutes)
-    searched = shrink(run, goal, REQUESTS)
+    searched = shrink(run, goal, requests)
     trials = searched.trials
     print(frontier_text(trials, goal))
-    chosen = smallest(trials, goal)
-    if chosen is None:
+    chosen = passing(trials, goal)
+    if not chosen:
         fitting = [trial for trial in trials if trial.size_mb <= MOST_MB]
         if not fitting:
             return {"shrunk_mb": float("nan"), "shrunk_keep": float("nan")}
-        chosen = max(fitting, key=lambda trial: trial.kept)
-        print(f"nothing keeps {GOAL.keep:.0%} in {MOST_MB:g} MB; the best that fits, {chosen.size_mb:.1f} MB:")
-    bundle = bundle_of(chosen, run, rows, searched.rows.train, searched.home / "gguf", keep=0.0)
+        chosen = [max(fitting, key=lambda trial: trial.kept)]
+        print(f"nothing that was tried passes ({goal}); the best that fits, {chosen[0].size_mb:.1f} MB:")
+    _, bundle = proven(chosen, run, rows, searched.rows.train, searched.home / "gguf", keep=0.0)
     last = verdict(bundle, reference)
     found = {
         "shrunk_mb": bundle.info["size_mb"],

@@ -102,3 +102,6 @@ def test_more_requests_go_on_from_those_there_are(
     assert apart[: len(few.apart)] == [row.text for row in few.apart]
     assert sorted([*taught, *apart]) == sorted(texts)
     assert imagine(rows, run, tmp_path, 8) == few and len(begun) == 2
+    assert [row.text for row in imagine(rows, run, tmp_path, 16).more] == taught[:14] and len(begun) == 2, (
+        "a part of more"
+    )

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 import shutil
-from dataclasses import replace
+from collections.abc import Sequence
+from dataclasses import astuple, replace
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -12,10 +13,12 @@ from typing import Any
 import gguf
 import pytest
 import torch
+from families import CONFIGS
 from safetensors import safe_open
 from safetensors.torch import save_file
 from transformers import LlamaConfig, LlamaForCausalLM
 
+from pocketlm.core.errors import InputError
 from pocketlm.core.files import read_json
 from pocketlm.engines.open import open_engine
 from pocketlm.evaluate.evaluate import evaluate
@@ -26,8 +29,9 @@ from pocketlm.shrink import search
 from pocketlm.shrink.folder import parameters
 from pocketlm.shrink.frontier import _labels, frontier_text, write_frontier
 from pocketlm.shrink.precision import GRID_TYPES, TYPES, mixes
-from pocketlm.shrink.search import Goal, Search, Trial, frontier, share_kept, smallest, smallest_passing, write_mix
+from pocketlm.shrink.search import Goal, Search, Trial, frontier, smallest, smallest_passing, write_mix
 from pocketlm.shrink.shapes import Rows, Shape, build, examples, ladder
+from pocketlm.tasks.call import CallRow
 from pocketlm.train.rounding import to_q4_0
 from pocketlm.train.run import Run
 
@@ -95,6 +99,9 @@ def test_the_ladder_goes_down(tiny_llama: Path) -> None:
     assert shapes[0] == Shape.of(tiny_llama)
     weights = [shape.tokens + shape.blocks * shape.channels for shape in shapes]
     assert weights == sorted(weights, reverse=True)
+    assert all(
+        all(a >= b for a, b in zip(astuple(above), astuple(below), strict=True)) for above, below in pairwise(shapes)
+    )
     assert ladder(tiny_llama, max_mb=0.001) == shapes[:1], "what cannot fit is not healed"
     assert {*shapes} <= {*ladder(tiny_llama, max_mb=100)}
 
@@ -113,6 +120,21 @@ def test_the_largest_shape_that_fits_is_cut_first(tmp_path: Path, size: float) -
         weights = parameters(LlamaForCausalLM(small))
     assert 0.85 * size < weights * 4.5 / 8e6 < size
     assert others == [shape for shape in ladder(tmp_path) if shape in others]
+
+
+def test_no_shape_is_wider_than_the_one_above(tmp_path: Path) -> None:
+    LlamaConfig(
+        vocab_size=32_000, hidden_size=2048, intermediate_size=5632, num_hidden_layers=22, num_attention_heads=32,
+        num_key_value_heads=4, tie_word_embeddings=False,
+    ).save_pretrained(tmp_path)  # fmt: skip
+    for size in range(200, 600, 10):
+        shapes = [astuple(shape) for shape in ladder(tmp_path, max_mb=size)]
+        assert all(all(a >= b for a, b in zip(*pair, strict=True)) for pair in pairwise(shapes))
+
+
+def test_blocks_of_several_kinds_stay(tmp_path: Path) -> None:
+    CONFIGS["gemma3"]().save_pretrained(tmp_path)
+    assert len({shape.blocks for shape in ladder(tmp_path)}) == 1, "llama.cpp knows kinds that go by turns only"
 
 
 def replace_all(config: Any, shape: Shape) -> Any:
@@ -156,18 +178,50 @@ def test_a_search_shrinks_goes_on_and_is_shown(
     assert read_json(Path(chosen.run) / "manifest.json")["kind"] == "run"
 
 
-def test_what_is_kept_is_the_less_of_two_kinds_of_rows(trained: tuple[Run, Rows]) -> None:
+def test_what_is_kept_is_the_less_of_two_kinds_of_rows(trained: tuple[Run, Rows], tmp_path: Path) -> None:
     run, rows = trained
-    engine = open_engine(str(run.folder))
-    right = evaluate(run.task, engine, rows.valid, constrain=True)
-    wrong = [replace(row, calls=()) for row in rows.valid]  # asked for nothing, so what it calls is wrong
-    half = evaluate(run.task, engine, [*rows.valid, *wrong], constrain=True)
-    both = evaluate(run.task, engine, [*rows.valid, *rows.valid], constrain=True)
-    given = len(rows.valid)
-    assert share_kept(half, both, slice(given)) == 1.0 and right.value > 0.9
-    assert share_kept(half, both, slice(given, None)) < 0.1
-    for apart, kept in ((rows.valid, share_kept(half, both, slice(given, None))), ((), 1.0)):
-        assert Search(run, replace(rows, apart=apart), both, Goal(), Path("none"))._kept(half) == kept
+    before = evaluate(run.task, open_engine(str(run.folder)), rows.valid, constrain=True)
+    points = mixes(run.model, examples(run, run.model, rows.valid), {})
+    strange = [replace(row, calls=()) for row in rows.valid]  # the model calls what they do not ask for
+
+    def tried(apart: Sequence[CallRow]) -> Trial:
+        search = Search(run, replace(rows, apart=apart), before, Goal(keep=0.9), tmp_path)
+        return search._try(Shape.of(run.model), run, points[0], dict)
+
+    alone, with_right, with_strange = tried(()), tried(rows.valid), tried(strange)
+    assert (alone.score, alone.alike, alone.kept) == (before.value, None, 1.0)
+    assert (with_right.score, with_right.alike) == (before.value, before.value) and with_right.kept == before.value
+    assert with_strange.score == before.value and with_strange.kept == with_strange.alike < 0.1
+    assert alone.p95_ms and with_right.p95_ms and with_strange.p95_ms is None
+
+
+def test_a_trial_that_was_not_timed_is_when_it_passes(
+    trained: tuple[Run, Rows], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run, rows = trained
+    before = evaluate(run.task, open_engine(str(run.folder)), rows.valid, constrain=True)
+    point = mixes(run.model, examples(run, run.model, rows.valid), {})[0]
+    strict, lax = (
+        Search(run, rows, before, Goal(keep=keep, max_p95_ms=1e6), tmp_path)._try(Shape.of(run.model), run, point, dict)
+        for keep in (1.1, 0.5)
+    )
+    assert not strict.p95_ms and lax.p95_ms
+    assert lax.passes(Goal(keep=0.5, max_p95_ms=1e6))
+
+
+def test_a_shape_that_cannot_be_cut_leaves_what_was_found(
+    trained: tuple[Run, Rows], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run, rows = trained
+    before = evaluate(run.task, open_engine(str(run.folder)), rows.valid, constrain=True)
+
+    def cannot(*_: object, **__: object) -> None:
+        raise InputError("models have no mlp.gate_proj")
+
+    monkeypatch.setattr(search, "build", cannot)
+    trials = Search(run, rows, before, Goal(keep=0.9), tmp_path).run()
+    assert smallest(trials, Goal(keep=0.9)) is not None
+    assert "No smaller shape is tried: models have no mlp.gate_proj" in capsys.readouterr().err
 
 
 def test_what_keeps_too_little_is_healed_further(

@@ -102,9 +102,9 @@ def makes_vectors(engine: str) -> bool:
 
 
 def run_of(engine: str) -> Path:
-    """The run an engine belongs to: its own folder, or that whose exports/FORMAT or rungs/METHOD it is."""
+    """The run an engine belongs to: its own folder, or that whose exports/FORMAT, shrunk/gguf or rungs/METHOD it is."""
     home = home_of(engine).resolve()
-    while home.parent.name in ("exports", "rungs"):
+    while home.parent.name in ("exports", "rungs", "shrunk"):
         home = home.parent.parent
     return home
 

@@ -18,7 +18,7 @@ def shrink(
     max_mb: Annotated[float | None, typer.Option(help="The most the file may take, in 10^6 bytes.")] = None,
     max_p95_ms: Annotated[float | None, typer.Option(help="The most that 95 of 100 answers may take, on this machine.")] = None,
     minutes: Annotated[float, typer.Option(help="Begin nothing new after that; the same command goes on where it stopped.")] = 60.0,
-    requests: Annotated[int, typer.Option(help="How many more requests the base makes up, to heal and to choose by; 0: none.")] = REQUESTS,
+    requests: Annotated[int, typer.Option(min=0, help="How many more requests the base makes up, to heal and to choose by; 0: none.")] = REQUESTS,
     as_json: Json = False,
 ) -> None:  # fmt: skip
     """Cut tokens, blocks and channels, heal, and spend bits where they are missed: the smallest model that passes.
@@ -35,8 +35,8 @@ def shrink(
     from pocketlm.core.errors import GateFailed, InputError
     from pocketlm.shrink.frontier import frontier_text
     from pocketlm.shrink.result import as_json as to_json
-    from pocketlm.shrink.result import bundle_of, told, verdict
-    from pocketlm.shrink.search import Goal, smallest
+    from pocketlm.shrink.result import proven, told, verdict
+    from pocketlm.shrink.search import Goal, passing, smallest
     from pocketlm.shrink.shrink import shrink as search
 
     if not 0 < keep <= 1:
@@ -53,13 +53,14 @@ def shrink(
     text = f"{frontier_text(trials, goal)}\n\nPicture: {found.page}"
     if chosen is None:
         output(as_json, to_json(trials, None, None, None), text)
-        wanted = f"{keep:.0%} of the score" + (f" in {max_mb:g} MB" if max_mb else "")
-        raise GateFailed(f"{run}: nothing that was tried passes ({wanted}); allow more, or give it more --minutes")
+        raise GateFailed(
+            f"{run}: nothing that was tried passes ({goal}); allow more, or give it more --minutes or --requests"
+        )
     try:
-        bundle = bundle_of(chosen, original, test, found.rows.train, found.home / "gguf", keep=keep)
-    except GateFailed:
+        chosen, bundle = proven(passing(trials, goal), original, test, found.rows.train, found.home / "gguf", keep=keep)
+    except GateFailed as error:
         output(as_json, to_json(trials, chosen, None, None), text)
-        raise
+        raise GateFailed(f"{error}; allow a lower --keep, or give it more --minutes or --requests") from None
     last = verdict(bundle, reference)
     text += f"\n\n{bundle.file}: {bundle.info['size_mb']:.1f} MB\n{told(last)}"
     output(as_json, to_json(trials, chosen, bundle, last), text)

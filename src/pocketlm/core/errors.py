@@ -29,9 +29,17 @@ class EnvironmentLacks(PocketError):
 
 
 class GateFailed(PocketError):
-    """A check of quality did not pass, for example an exported file that does not do the job."""
+    """A check of quality did not pass, for example an exported file that does not do the job.
+
+    Attributes:
+        checks: names of those that failed, where there are several.
+    """
 
     exit_code = EXIT_GATE
+
+    def __init__(self, message: str, checks: Sequence[str] = ()) -> None:
+        super().__init__(message)
+        self.checks = tuple(checks)
 
 
 class Problems(InputError):

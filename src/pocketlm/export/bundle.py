@@ -136,8 +136,11 @@ def _make(subject: Subject, format: Format, precision: str, folder: Path, key: s
     if not result.passed:
         rejected = folder.with_name(f"{folder.name}.rejected")
         replace_dir(unproven, rejected)
-        failed = "; ".join(f"{check.name}: {check.found}" for check in result.checks if not check.passed)
-        raise GateFailed(f"{rejected}: the exported file does not do the job ({failed})")
+        failed = [check for check in result.checks if not check.passed]
+        told = "; ".join(f"{check.name}: {check.found}" for check in failed)
+        raise GateFailed(
+            f"{rejected}: the exported file does not do the job ({told})", [check.name for check in failed]
+        )
     replace_dir(unproven, folder)
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 import re
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -220,8 +220,10 @@ class GgufFormat:
             raise InputError(f"{source.folder}: is no {source.kind}")
         importance = self._importance
         if importance is None and bits(PRECISIONS[precision][0]) < 8:
-            measure = moments_of if PRECISIONS[precision][0] in IN_TURN else importance_of
-            importance = importance_if_used(source.folder, source.texts, measure)
+            if PRECISIONS[precision][0] in IN_TURN:
+                importance = moments_of(source.folder, source.texts)
+            else:
+                importance = importance_if_used(source.folder, source.texts)
         info = export_gguf(
             source.folder, out / FILE, precision=precision, groups=self._groups, importance=importance,
             chat_template=source.chat_template, stop_token=source.stop_token, meta=meta_of(source),
@@ -254,8 +256,6 @@ def meta_of(source: Source) -> dict[str, str]:
     return {key: str(value) for key, value in meta.items() if value}
 
 
-def importance_if_used(
-    folder: Path, texts: Sequence[str], measure: Callable[[Path, Sequence[str]], Importance] = importance_of
-) -> Importance:
+def importance_if_used(folder: Path, texts: Sequence[str]) -> Importance:
     """What rounding is weighed by, see importance.py; nothing where libgguf, which does the weighing, is not here."""
-    return measure(folder, texts) if find_spec("libgguf") else {}
+    return importance_of(folder, texts) if find_spec("libgguf") else {}

@@ -15,29 +15,36 @@ def frontier_text(trials: Sequence[Trial], goal: Goal) -> str:
     """The frontier as a table for a terminal; the one that was chosen is marked."""
     chosen = smallest(trials, goal)
     lines = [
-        f"  {'MB':>7} {'bits':>5} {'weights':>8} {'score':>7} {'kept':>7} {'p95':>8}  what is left, in which types"
+        f"  {'MB':>7} {'bits':>5} {'weights':>8} {'score':>7} {'alike':>7} {'kept':>7} {'p95':>8}  what is left, in which types"
     ]
-    for trial in frontier(trials):
+    best = frontier(trials)
+    if chosen and chosen not in best:  # where a smaller one is too slow
+        best = sorted([*best, chosen], key=lambda trial: trial.size_mb)
+    for trial in best:
         mark = "*" if trial is chosen else " "
         late = f"{trial.p95_ms:.0f} ms" if trial.p95_ms else "-"
         lines.append(
             f"{mark} {trial.size_mb:>7.1f} {trial.bits:>5.2f} {trial.parameters / 1e6:>6.1f} M {trial.score:>7.1%} "
-            f"{trial.kept:>7.1%} {late:>8}  {trial.shape}; {trial.said}"
+            f"{_share(trial.alike):>7} {trial.kept:>7.1%} {late:>8}  {trial.shape}; {trial.said}"
         )
     return "\n".join(lines)
+
+
+def _share(value: float | None) -> str:
+    return "-" if value is None else f"{value:.1%}"
 
 
 def write_frontier(path: Path, title: str, trials: Sequence[Trial], goal: Goal) -> None:
     """The page: what was chosen, the picture, every trial."""
     chosen = smallest(trials, goal)
     said = (
-        f"{chosen.size_mb:.1f} MB keep {chosen.kept:.1%} of the original's score on the rows to choose by."
+        f"{chosen.size_mb:.1f} MB keep {chosen.kept:.1%} on the rows to choose by."
         if chosen
         else "Nothing that was tried passes."
     )
     note = (
-        "Each dot is a file that was opened in its runtime and scored on the validation rows and on requests that were made up; how "
-        "high it stands is the share of the original's score that it keeps on those of the two where it keeps less. The line joins those than which none is smaller and better, the filled one was chosen, and the "
+        "Each dot is a file that was opened in its runtime and scored: on the validation rows, and on requests that were made up, as the "
+        "original answers them. How high it stands is what it keeps where it keeps less. The line joins those than which none is smaller and better, the filled one was chosen, and the "
         "dashed line is what has to be kept."
     )
     chart = page.section("Size and quality", _picture(trials, goal, chosen), note)
@@ -91,10 +98,17 @@ def _table(trials: Sequence[Trial], goal: Goal, chosen: Trial | None) -> str:
         verdict = "chosen" if trial is chosen else "passes" if trial.passes(goal) else "fails"
         late = f"{trial.p95_ms:.0f}" if trial.p95_ms else ""
         name = f"<b>{page.escape(trial.shape)}</b>" if trial in best else page.escape(trial.shape)
-        numbers = (f"{trial.size_mb:.1f}", f"{trial.bits:.2f}", f"{trial.score:.1%}", f"{trial.kept:.1%}", late)
+        numbers = (
+            f"{trial.size_mb:.1f}",
+            f"{trial.bits:.2f}",
+            f"{trial.score:.1%}",
+            _share(trial.alike),
+            f"{trial.kept:.1%}",
+            late,
+        )
         cells = "".join(f'<td class="number">{number}</td>' for number in numbers)
         rows.append(f"<tr><td>{name}<br>{page.escape(trial.said)}</td>{cells}<td>{verdict}</td></tr>")
     heads = page.heads("what is left, in which types") + page.heads(
-        "MB", "bits", "score", "kept", "p95 ms", number=True
+        "MB", "bits", "score", "alike", "kept", "p95 ms", number=True
     )
     return page.section("All that was tried", page.table("by", heads + page.heads(""), rows), "Bold: on the frontier.")

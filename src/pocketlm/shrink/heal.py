@@ -22,6 +22,7 @@ from pocketlm.train.run import Run, train_run
 # On the grid of 4-bit blocks in the last third, so that the smallest files lose nothing by being rounded.
 HEALING = TrainConfig(method="full", lr=6e-4, batch_tokens=1024, validations=2, rounded=0.35)
 ROWS = 100_000  # read in all, at most: more than an hour's worth
+LONGER = 2  # times as many tokens may a row have: a text is more of them where fewer are known
 
 
 def heal(
@@ -54,7 +55,7 @@ def heal(
     """
     made = teacher.config
     epochs = min(100.0, math.ceil(ROWS / len(train)))
-    own = {"augment": made.train.augment, "max_tokens": made.train.max_tokens, "epochs": epochs}
+    own = {"augment": made.train.augment, "max_tokens": LONGER * made.train.max_tokens, "epochs": epochs}
     config = made.model_copy(update={"base": str(student), "train": settings or HEALING.model_copy(update=own)})
     rows = tuple(kept_ids(teacher.model, student))
     since = _surgeries(student)[len(_surgeries(teacher.model)) :]  # the teacher may have been cut itself
@@ -71,6 +72,8 @@ def _tell_origin(run: Run, teacher: Run, student: Path) -> None:
     surgeries = _surgeries(student)
     shrunk = {"from": teacher.manifest["key"], "surgeries": surgeries}
     if told.get("shrunk") != shrunk:
+        settings = run.folder / "config.json"
+        write_json(settings, read_json(settings) | {"base": teacher.config.base})  # the student is not kept
         write_json(run.model / STAMP, stamp | {"shrunk": surgeries})
         write_manifest(run.folder, told | {"lineage": teacher.manifest["lineage"], "shrunk": shrunk})
 

@@ -25,6 +25,7 @@ from pocketlm.export.gguf_tensors import GROUPS, PRECISIONS, Weight, bits, fitti
 from pocketlm.models.load import load_model
 from pocketlm.shrink.depth import run_packed
 from pocketlm.train.batches import Example
+from pocketlm.train.objective import LABELS
 
 TYPES = ("q8_0", "q6_k", "q5_0", "iq4_nl", "q3_k", "q2_k")  # the most bits first
 GRID_TYPES = ("q4_0", "q3_k", "q2_k")  # of a model that stands on the first one's grid: more bits are of no use to it
@@ -104,7 +105,7 @@ def _costs(
 ) -> dict[tuple[str, str], float]:
     """KL in nats, the mean over label tokens, of each group rounded alone to each type that makes it smaller."""
     model = load_model(folder, torch.float32)
-    exact = _odds(model, examples)
+    exact = _read(model, examples)
     tried = [
         (group, now) for group in GROUPS for before, now in pairwise(types) if sizes[group, now] < sizes[group, before]
     ]
@@ -112,27 +113,32 @@ def _costs(
     with progress("Rounding each part", len(tried)) as update:
         for group, kind in tried:
             with rounded(model, parts[group], kind, importance):
-                found[group, kind] = max(0.0, _divergence(exact, _odds(model, examples)))
+                found[group, kind] = max(0.0, _divergence(exact, _read(model, examples)))
             update()
     return found
 
 
 @torch.no_grad()
-def _odds(model: Any, examples: Sequence[Example]) -> list[Tensor]:
-    """Natural-log odds at each label token, (labels, vocabulary) a batch."""
+def _read(model: Any, examples: Sequence[Example]) -> tuple[Tensor, Tensor]:
+    """The last states at all label tokens (labels, width), and the matrix (vocabulary, width) that makes odds of them."""
     states: list[Tensor] = []
     hook = model.model.norm.register_forward_hook(lambda _, __, out: states.append(out))
     try:
         labelled = [batch.labelled for batch in run_packed(model, examples)]
     finally:
         hook.remove()
-    matrix = model.get_output_embeddings().weight
-    return [(out[0, own] @ matrix.t()).log_softmax(-1) for out, own in zip(states, labelled, strict=True)]
+    read = torch.cat([out[0, own] for out, own in zip(states, labelled, strict=True)])
+    return read, model.get_output_embeddings().weight.data
 
 
-def _divergence(exact: Sequence[Tensor], other: Sequence[Tensor]) -> float:
-    total = sum(float((a.exp() * (a - b)).sum()) for a, b in zip(exact, other, strict=True))
-    return total / sum(len(a) for a in exact)
+@torch.no_grad()
+def _divergence(exact: tuple[Tensor, Tensor], other: tuple[Tensor, Tensor]) -> float:
+    """KL in nats, the mean over label tokens; never the odds of more than LABELS at once."""
+    total = 0.0
+    for states, changed in zip(torch.split(exact[0], LABELS), torch.split(other[0], LABELS), strict=True):
+        a, b = (states @ exact[1].t()).log_softmax(-1), (changed @ other[1].t()).log_softmax(-1)
+        total += float((a.exp() * (a - b)).sum())
+    return total / len(exact[0])
 
 
 @contextmanager

@@ -7,6 +7,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from pocketlm.core.errors import GateFailed
+from pocketlm.core.files import sha256_value
+from pocketlm.core.progress import say
 from pocketlm.evaluate.compare import Comparison, compare
 from pocketlm.evaluate.evaluate import Report
 from pocketlm.evaluate.store import scored
@@ -33,6 +36,32 @@ class MixedGguf(GgufFormat):
         return super().convert(source, out, "q8_0")
 
 
+def proven(
+    trials: Sequence[Trial],
+    original: Run,
+    rows: Sequence[CallRow],
+    train: Sequence[CallRow],
+    folder: Path,
+    *,
+    keep: float,
+) -> tuple[Trial, Bundle]:
+    """The first of these trials whose file is proven, with its bundle; see `bundle_of`.
+
+    A file that scores too little on the last rows is the end: to go on until one does would be to choose by them.
+
+    Raises:
+        GateFailed: none is.
+    """
+    for trial in trials:
+        try:
+            return trial, bundle_of(trial, original, rows, train, folder, keep=keep)
+        except GateFailed as error:
+            if "score" in error.checks or trial is trials[-1]:
+                raise
+            say(f"{error}; the next larger one is taken")
+    raise ValueError("no trials")
+
+
 def bundle_of(
     trial: Trial, original: Run, rows: Sequence[CallRow], train: Sequence[CallRow], folder: Path, *, keep: float
 ) -> Bundle:
@@ -53,7 +82,7 @@ def bundle_of(
     def reference() -> Report:
         return scored(reports, run.identity, run.task, lambda: open_engine(str(run.folder)), rows, constrain=True)
 
-    subject = replace(subject_of_run(run, rows, reference, train), identity=trial.key)
+    subject = replace(subject_of_run(run, rows, reference, train), identity=sha256_value([trial.key, keep]))
     subject = replace(
         subject,
         tolerance=(1 - keep) * reference().value,

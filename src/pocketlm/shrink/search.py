@@ -16,12 +16,13 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from pocketlm.core.errors import InputError
 from pocketlm.core.files import read_json, sha256_value, write_json, write_jsonl
 from pocketlm.core.progress import say
 from pocketlm.engines.llamacpp import LlamaCppEngine
 from pocketlm.evaluate.evaluate import Report, evaluate
 from pocketlm.evaluate.latency import measure_latency
-from pocketlm.evaluate.report import figures
+from pocketlm.evaluate.report import RowResult, figures
 from pocketlm.evaluate.scoring import asked
 from pocketlm.evaluate.suites import spread
 from pocketlm.export.gguf import export_gguf, importance_if_used
@@ -54,6 +55,11 @@ class Goal:
     max_p95_ms: float | None = None
     minutes: float = 60.0
 
+    def __str__(self) -> str:
+        size = f" in {self.max_mb:g} MB" if self.max_mb is not None else ""
+        late = f", an answer within {self.max_p95_ms:g} ms" if self.max_p95_ms is not None else ""
+        return f"{100 * self.keep:g} % of the score{size}{late}"
+
 
 @dataclass(frozen=True)
 class Trial:
@@ -63,9 +69,9 @@ class Trial:
         run: folder of the run that holds its weights.
         mix: type of each group; `cost`: nats by which rounding moves its odds, foretold.
         size_mb: of the file; `bits`: a weight.
-        score: on all rows to choose by.
-        kept: share of the original's score on the validation rows or on the requests apart from them, whichever is less: a model
-            that only does the easier ones does not do the job.
+        score: on the validation rows.
+        alike: share of the requests apart from them (`Rows.apart`) that it answers as the original; None without any.
+        kept: of the original's score, or `alike` where that is less: a model that only does the easier ones does not do the job.
         p95_ms: of an answer; None where it was not timed, because it did not keep enough.
     """
 
@@ -82,6 +88,7 @@ class Trial:
     p95_ms: float | None
     seconds: float
     key: str = ""
+    alike: float | None = None
 
     def passes(self, goal: Goal) -> bool:
         """Whether it does the job, and fits."""
@@ -95,7 +102,7 @@ class Search:
     """A search in progress.
 
     Attributes:
-        reference: the original's report on the rows to choose by (`Rows.judging`).
+        reference: the original's report on the validation rows.
         home: where trials and cut models are kept.
     """
 
@@ -121,7 +128,11 @@ class Search:
         parent = self.original
         self._smallest(whole, parent)
         for shape in smaller:
-            run = self._reach(shape, parent)
+            try:
+                run = self._reach(shape, parent)
+            except InputError as error:  # what was found before still counts
+                say(f"No smaller shape is tried: {error}")
+                break
             if run is None:
                 say(f"{self.goal.minutes:.0f} minutes are over; to go on, run the same command with more --minutes")
                 break
@@ -156,7 +167,7 @@ class Search:
 
         points = self._points(run, weigh)
         fitting = [point for point in points if self.goal.max_mb is None or point.size <= self.goal.max_mb * 1e6]
-        points = fitting or points  # the sizes of one that is too large are for the picture
+        points = fitting or points[-1:]  # one that is too large in any mix is for the picture only
 
         def passes(at: int) -> bool:
             return self._try(shape, run, points[at], weigh).kept >= self.goal.keep
@@ -176,15 +187,16 @@ class Search:
         """Write, open, score and, if it does the job, time one candidate."""
         rows = [row.to_json() for row in self.rows.judging]
         key = sha256_value([self.original.identity, run.identity, dict(point.mix), rows, SEARCHING])
-        if key in self._known:
-            trial = self._known[key]
-        else:
+        trial = self._known.get(key)
+        if trial is None or (trial.p95_ms is None and trial.kept >= self.goal.keep):  # then it has to be timed
             trial = self._measure(shape, run, point, weigh(), key)
             self._known[key] = trial
             self.home.mkdir(parents=True, exist_ok=True)
             write_jsonl(self.home / KEPT, [asdict(one) for one in self._known.values()])
         say(
-            f"  {trial.size_mb:.1f} MB ({point}): {self.reference.main} {trial.score:.1%}, {trial.kept:.1%} kept"
+            f"  {trial.size_mb:.1f} MB ({point}): {self.reference.main} {trial.score:.1%}"
+            + (f", {trial.alike:.1%} of the requests alike" if trial.alike is not None else "")
+            + f", {trial.kept:.1%} kept"
             + (f", p95 {trial.p95_ms:.0f} ms" if trial.p95_ms else "")
         )
         self.trials.append(trial)
@@ -201,18 +213,21 @@ class Search:
             )
         finally:
             engine.close()
-        kept = self._kept(report)
+        given = len(self.rows.valid)
+        score = self._share(report.rows[:given])
+        alike = self._share(report.rows[given:]) if self.rows.apart else None
+        kept = min(score / self.reference.value, 1.0 if alike is None else alike)
         late = self._late(run, file) if kept >= self.goal.keep else None
         file.unlink()
         return Trial(
             str(shape), str(run.folder), dict(point.mix), str(point), point.cost, info.size_mb, info.bits_per_weight,
-            info.parameters, report.value, kept, late, round(time.monotonic() - began, 1), key,
+            info.parameters, score, kept, late, round(time.monotonic() - began, 1), key, alike,
         )  # fmt: skip
 
-    def _kept(self, report: Report) -> float:
-        given = len(self.rows.valid)
-        own = share_kept(report, self.reference, slice(given))
-        return min(own, share_kept(report, self.reference, slice(given, None))) if self.rows.apart else own
+    def _share(self, rows: Sequence[RowResult]) -> float:
+        """The main metric's figure over some rows."""
+        main = self.reference.main
+        return figures(rows, {main: self.reference.kinds[main]})[0].get(main, 0.0)
 
     def _late(self, run: Run, file: Path) -> float:
         prompts, grammars = asked(run.task, spread(self.rows.judging, TIMED), run.template)
@@ -225,13 +240,6 @@ def write_mix(run: Run, mix: Mapping[str, str], weighed: Mapping[str, Weight], f
         run.model, file, precision="q8_0", groups=mix, importance=weighed, chat_template=run.template.jinja,
         stop_token=run.template.stop,
     )  # fmt: skip
-
-
-def share_kept(report: Report, reference: Report, part: slice) -> float:
-    """What a report keeps of another's score on a part of the rows that both are of."""
-    main, kinds = reference.main, {reference.main: reference.kinds[reference.main]}
-    had, has = (figures(one.rows[part], kinds)[0].get(main, 0.0) for one in (reference, report))
-    return has / had if had else 1.0
 
 
 def smallest_passing(count: int, passes: Callable[[int], bool]) -> int | None:
@@ -257,6 +265,11 @@ def frontier(trials: Sequence[Trial]) -> list[Trial]:
     return best
 
 
+def passing(trials: Sequence[Trial], goal: Goal) -> list[Trial]:
+    """Those that pass, the smallest first."""
+    return sorted((trial for trial in trials if trial.passes(goal)), key=lambda trial: trial.size_mb)
+
+
 def smallest(trials: Sequence[Trial], goal: Goal) -> Trial | None:
     """The smallest that passes."""
-    return min((trial for trial in trials if trial.passes(goal)), key=lambda trial: trial.size_mb, default=None)
+    return next(iter(passing(trials, goal)), None)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
+from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +14,9 @@ from pocketlm.core.progress import say
 from pocketlm.evaluate.suites import spread
 from pocketlm.models.load import load_model, load_tokenizer, resolve_base
 from pocketlm.shrink.depth import choose_blocks, prune_depth
-from pocketlm.shrink.heal import heal
+from pocketlm.shrink.heal import LONGER, heal
 from pocketlm.shrink.vocabulary import foresee_tokens, prune_vocabulary
-from pocketlm.shrink.width import prune_width
+from pocketlm.shrink.width import MULTIPLE, prune_width
 from pocketlm.tasks.call import CallRow
 from pocketlm.train.batches import Example
 from pocketlm.train.run import Run, encode, encode_all
@@ -75,24 +76,34 @@ def ladder(folder: Path, max_mb: float | None = None) -> list[Shape]:
         fits = (at / 100 for at in range(99, 0, -1) if _weights(_shape(whole, config, at / 100), config) <= most)
         largest = next(fits, 0.0)
         shares = [largest, *(share for share in SHARES if share < largest)] if largest else []
-    return list(dict.fromkeys([whole, *(_shape(whole, config, share) for share in shares)]))
+    shapes = accumulate((_shape(whole, config, share) for share in shares), _within, initial=whole)
+    return list(dict.fromkeys(shapes))
+
+
+def _within(above: Shape, shape: Shape) -> Shape:
+    """A shape that can be cut from the one above it."""
+    pairs = zip(astuple(above), astuple(shape), strict=True)
+    return Shape(*(min(pair) for pair in pairs))
 
 
 def _shape(whole: Shape, config: Mapping[str, Any], share: float) -> Shape:
     """What is left where the blocks keep a share of their weights."""
     width, attention = config["hidden_size"], _attention(config)
-    step = next(multiple for multiple in (256, 32, 1) if whole.channels % multiple == 0)  # of a quantized block
-    blocks = max(1, round(whole.blocks * share**DEPTH))
+    step = 256 if whole.channels % 256 == 0 else MULTIPLE  # of a quantized block
+    mixed = len({*(config.get("layer_types") or ())}) > 1  # the runtime knows only layers whose kinds go by turns
+    blocks = whole.blocks if mixed else max(1, round(whole.blocks * share**DEPTH))
     heads = max(1, round(whole.heads * share**HEADS))
     block = share * whole.blocks / blocks * (attention * whole.heads + 3 * width * whole.channels)
-    channels = min(whole.channels, max(1, round((block - attention * heads) / (3 * width * step))) * step)
+    channels = min(whole.channels // step, max(1, round((block - attention * heads) / (3 * width * step)))) * step
     return Shape(whole.tokens // TOKENS, blocks, channels, heads)
 
 
 def _weights(shape: Shape, config: Mapping[str, Any]) -> int:
-    """Of a cut model, the embedding once."""
-    width = int(config["hidden_size"])
-    return shape.tokens * width + shape.blocks * (_attention(config) * shape.heads + 3 * width * shape.channels)
+    """Of a cut model, the embedding once where it is the output matrix too."""
+    width, tables = int(config["hidden_size"]), 1 if config.get("tie_word_embeddings", True) else 2
+    return tables * shape.tokens * width + shape.blocks * (
+        _attention(config) * shape.heads + 3 * width * shape.channels
+    )
 
 
 def _attention(config: Mapping[str, Any]) -> int:
@@ -114,7 +125,7 @@ class Rows:
         train: those that were trained on.
         valid: those by which it chooses.
         more: others that teach the healing (`imagine`).
-        apart: others by which it chooses too, each kind for itself.
+        apart: others by which it chooses too, each kind for itself; what they ask for is what the original makes of them.
     """
 
     train: Sequence[CallRow]
@@ -208,5 +219,5 @@ def seen_texts(run: Run, train: Sequence[CallRow]) -> list[str]:
 
 def examples(run: Run, folder: Path, rows: Sequence[CallRow], most: int = CALIBRATION) -> list[Example]:
     """Some rows, evenly spread, as tokens of the model in `folder`."""
-    few, longest = spread(rows, most), run.config.train.max_tokens
+    few, longest = spread(rows, most), LONGER * run.config.train.max_tokens
     return encode(run.task, few, load_tokenizer(folder), run.template, longest)

@@ -6,14 +6,17 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pocketlm.core.errors import InputError
+from pocketlm.core.extras import need
 from pocketlm.core.progress import say
 from pocketlm.data.load import load_rows
 from pocketlm.engines.open import open_engine
 from pocketlm.evaluate.store import scored
 from pocketlm.shrink.frontier import write_frontier
 from pocketlm.shrink.imagine import imagine
+from pocketlm.shrink.precision import parts_of
 from pocketlm.shrink.search import Goal, Search, Trial
 from pocketlm.shrink.shapes import Rows
+from pocketlm.shrink.vocabulary import Tokens
 from pocketlm.train.run import Run
 
 FEW = 200  # validation rows under which a warning is due
@@ -41,24 +44,34 @@ def shrink(original: Run, goal: Goal, requests: int) -> Shrunk:
         requests: how many more the base makes up, to heal and to choose by.
 
     Raises:
-        InputError: a run that gets nothing right.
+        InputError: a run without validation rows, or that gets none of them right, or whose model cannot be cut.
+        EnvironmentLacks: libgguf, which rounds to few bits, is not here.
     """
     folder = original.folder
     home = folder / "shrunk"
     rows = Rows(*(load_rows(folder, split=split)[1] for split in ("train", "valid")))
-    if len(rows.valid) < FEW:
-        each = 1 / len(rows.valid)
-        say(f"{len(rows.valid)} validation rows: each is {each:.1%} of the score by which models are chosen")
-    rows = imagine(rows, original, home, requests)
+    _check(original, rows)
     reference = scored(
-        folder / "reports" / "valid.json", original.identity, original.task, lambda: open_engine(str(folder)), rows.judging,
+        folder / "reports" / "valid.json", original.identity, original.task, lambda: open_engine(str(folder)), rows.valid,
         constrain=True,
     )  # fmt: skip
-    beside = f" and {len(rows.apart)} made-up requests" if rows.apart else ""
-    say(f"{folder}: {reference.main} {reference.value:.1%} on {len(rows.valid)} validation rows{beside}")
+    say(f"{folder}: {reference.main} {reference.value:.1%} on {len(rows.valid)} validation rows")
     if not reference.value:
         raise InputError(f"{folder}: gets none of its {len(rows.valid)} validation rows right; train it longer first")
+    rows = imagine(rows, original, home, requests)
     trials = Search(original, rows, reference, goal, home).run()
     page = home / "frontier.html"
     write_frontier(page, folder.resolve().name, trials, goal)
     return Shrunk(rows, trials, page, home)
+
+
+def _check(original: Run, rows: Rows) -> None:
+    """Before the first long step, whether all can be done that follows."""
+    if not rows.valid:
+        raise InputError(f"{original.folder}: no validation rows to choose by; give data.valid and train it again")
+    need("libgguf", "rounding to few bits", "gguf")
+    parts_of(original.model)  # a family that GGUF knows
+    Tokens.read(original.model)  # a vocabulary that can be cut
+    if len(rows.valid) < FEW:
+        each = 1 / len(rows.valid)
+        say(f"{len(rows.valid)} validation rows: each is {each:.1%} of the score by which models are chosen")

@@ -31,6 +31,7 @@ from pocketlm.models.tokens import BYTE
 from pocketlm.shrink.folder import Shrunk, keep, operate
 
 ROWS = 32  # texts that are looked at together
+PLACES = 256  # of them whose odds exist at the same time
 ROUND = 64  # the number of tokens is a multiple of it
 WORD = re.compile(r"[Ġ▁]?[^\W\d_]+")  # a word or a piece of one, with the space before it
 TABLE, SETTINGS = "tokenizer.json", "tokenizer_config.json"
@@ -176,7 +177,8 @@ def foresee_tokens(folder: Path, texts: Sequence[str]) -> list[float]:
             ids = torch.nn.utils.rnn.pad_sequence([torch.tensor(row) for row in some], batch_first=True)
             states = model.base_model(input_ids=ids, use_cache=False).last_hidden_state
             real = torch.arange(ids.shape[1]) < torch.tensor([[len(row)] for row in some])
-            total += model.get_output_embeddings()(states[real]).float().softmax(1).sum(0)
+            for places in states[real].split(PLACES):
+                total += model.get_output_embeddings()(places).float().softmax(1).sum(0)
             update(len(some))
     return total.tolist()
 

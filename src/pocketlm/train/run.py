@@ -140,14 +140,15 @@ def train_run(
         tools: the functions that rows of calls call; None for the task instruct.
         must_resume: do not start anew.
         teaching: a model to learn from besides the rows.
-        minutes: time to train for, foretold by a probe; epochs that would take longer are left out.
+        minutes: time to train for, foretold by a probe; epochs that would take longer are left out. One that was interrupted goes
+            on with what it began with.
 
     Raises:
         InputError: rows too long or without a label, a base without chat tokens, nothing to resume where that is asked.
     """
     processes = int(os.environ.get("WORLD_SIZE", "1"))  # as torchrun says
     taught_by = teaching.identity(resolve_base(config.base)) if teaching else None
-    more = [taught_by, minutes] if teaching or minutes else []
+    more = [taught_by] if teaching else []
     key = run_key(config, tools, train, valid, processes, more)
     if found := trained_before(folder, key):
         return found
