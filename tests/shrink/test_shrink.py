@@ -10,6 +10,7 @@ import pytest
 
 from pocketlm.core.errors import GateFailed, InputError
 from pocketlm.core.files import write_jsonl
+from pocketlm.core.manifest import write_manifest
 from pocketlm.shrink import result, shrink
 from pocketlm.shrink.search import Goal, Trial
 from pocketlm.shrink.shapes import Rows
@@ -19,7 +20,10 @@ from pocketlm.train.run import Run
 @pytest.fixture
 def copied(trained: tuple[Run, Rows], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
     shutil.copytree(trained[0].folder, tmp_path / "run")
-    for split, rows in (("train", trained[1].train), ("valid", trained[1].valid)):
+    shutil.copy(tmp_path / "run" / "tools.json", tmp_path / "run" / "data")
+    write_manifest(tmp_path / "run" / "data", {"kind": "dataset", "task": "call"})
+    kept = {"train": trained[1].train, "valid": trained[1].valid, "test": trained[1].valid}
+    for split, rows in kept.items():
         write_jsonl(tmp_path / "run" / "data" / f"{split}.jsonl", [row.to_json() for row in rows])
     monkeypatch.setattr(shrink, "imagine", lambda *_: pytest.fail("made up requests first"))
     return Run.open(tmp_path / "run")
@@ -34,7 +38,7 @@ def test_a_run_without_validation_rows_is_refused_at_once(copied: Run) -> None:
 def test_a_run_that_gets_nothing_right_is_refused_at_once(copied: Run, trained: tuple[Run, Rows]) -> None:
     wrong = [{"text": row.text, "calls": []} for row in trained[1].valid]
     write_jsonl(copied.folder / "data" / "valid.jsonl", wrong)
-    with pytest.raises(InputError, match=r"run: gets none of its 10 validation rows right; train it longer first"):
+    with pytest.raises(InputError, match=r"run: gets none of its 20 validation rows right; train it longer first"):
         shrink.shrink(copied, Goal(), 10)
 
 
