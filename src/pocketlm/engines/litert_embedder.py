@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from pocketlm.core.errors import InputError
 from pocketlm.engines.litert_runtime import LitertModel, read
+from pocketlm.models.tokens import TOKENIZER
 
 
 class LitertEmbedder:
@@ -26,7 +27,7 @@ class LitertEmbedder:
         from tokenizers import Tokenizer
 
         path = Path(path)
-        words = path.with_name("tokenizer.json")
+        words = path.with_name(TOKENIZER)
         for file in (path, words):
             if not file.is_file():
                 raise InputError(f"{file}: no such file; a .tflite encoder needs its tokenizer.json beside it")

@@ -19,6 +19,7 @@ from pocketlm.core.files import read_json
 from pocketlm.core.machine import cores
 from pocketlm.engines.batching import by_length
 from pocketlm.engines.onnx_engine import open_session
+from pocketlm.models.tokens import TOKENIZER
 
 TOKENS = 192  # of the texts that are read at once: what stays in a core's cache; in 8 bits they also share their scales
 
@@ -36,7 +37,7 @@ class OnnxEmbedder:
 
     def __init__(self, path: Path, *, threads: int | None = None) -> None:
         path = Path(path)
-        if not (path.parent / "tokenizer.json").is_file():
+        if not (path.parent / TOKENIZER).is_file():
             raise InputError(f"{path.parent}: has no tokenizer.json, which belongs beside {path.name}")
         self.uri = str(path)
         self._session = open_session(path, 1)
@@ -82,7 +83,7 @@ class OnnxEmbedder:
 
 def _tokenizer(folder: Path) -> Tokenizer:
     """The folder's tokenizer without transformers, whose import takes longer than an embedding of a hundred texts."""
-    tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
+    tokenizer = Tokenizer.from_file(str(folder / TOKENIZER))
     tokenizer.no_padding()
     tokenizer.no_truncation()
     return tokenizer

@@ -23,6 +23,7 @@ from pocketlm.engines.base import Ids, Odds, Tick
 from pocketlm.engines.matcher import Matchers
 from pocketlm.engines.stepwise import Reading, Scores, Stepwise, check_prompts, common, log_softmax, odds_of
 from pocketlm.models.load import load_tokenizer, template_of
+from pocketlm.models.tokens import TOKENIZER
 from pocketlm.tasks.template import Message
 
 CHUNK = 128  # tokens of a prompt in one run: their logits over the vocabulary exist at the same time
@@ -61,7 +62,7 @@ class OnnxEngine(Stepwise):
 
     def __init__(self, path: Path, *, threads: int | None = None) -> None:
         path = Path(path)
-        for name in ("genai_config.json", "tokenizer.json"):
+        for name in ("genai_config.json", TOKENIZER):
             if not (path.parent / name).is_file():
                 raise InputError(f"{path.parent}: has no {name}, which belongs beside {path.name}")
         config = read_json(path.parent / "genai_config.json")["model"]

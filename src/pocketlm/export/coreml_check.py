@@ -33,6 +33,7 @@ from pocketlm.export.coreml_graph import (
 )
 from pocketlm.export.coreml_interpret import Interpreter
 from pocketlm.export.coreml_package import QUANTIZED, Package, Stored, read_package
+from pocketlm.models.tokens import TOKENIZER
 
 # the largest ||stored - source|| / ||source|| of a matrix; heads out of order or another model's weights are at 1 or more
 BOUNDS = {"fp16": 0.001, "int8": 0.04, "int4": 0.15, "pal4": 0.2}
@@ -79,7 +80,7 @@ def _files(source: Source, folder: Path) -> Check:
     """What lies beside the package."""
     wrong = [
         name
-        for name in ("tokenizer.json", "config.json")
+        for name in (TOKENIZER, "config.json")
         if not (folder / name).is_file() or read_json(folder / name) != read_json(source.folder / name)
     ]
     return Check("files", not wrong, f"not the source's: {', '.join(wrong)}" if wrong else "tokenizer and config equal")

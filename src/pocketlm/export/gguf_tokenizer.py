@@ -16,7 +16,7 @@ from gguf import TokenType
 
 from pocketlm.core.errors import InputError
 from pocketlm.core.files import read_json
-from pocketlm.models.tokens import BYTE
+from pocketlm.models.tokens import BYTE, TOKENIZER
 
 _WORDS = "{0}|[^\\r\\n\\p{{L}}\\p{{N}}]?\\p{{L}}+|{1}| ?[^\\s\\p{{L}}\\p{{N}}]+[\\r\\n]*|\\s*[\\r\\n]+|\\s+(?!\\S)|\\s+"
 _CLITICS = "(?i:'s|'t|'re|'ve|'m|'ll|'d)"
@@ -87,7 +87,7 @@ def read_vocabulary(folder: Path, rows: int, stop_token: str | None) -> Vocabula
     Raises:
         InputError: llama.cpp would split texts in another way, or the tokenizer does not fit the model.
     """
-    path = folder / "tokenizer.json"
+    path = folder / TOKENIZER
     tokenizer = read_json(path)
     settings = read_json(folder / "tokenizer_config.json") if (folder / "tokenizer_config.json").is_file() else {}
     tokens, types = _tokens(path, tokenizer, rows)

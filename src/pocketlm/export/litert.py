@@ -26,7 +26,7 @@ from pocketlm.export.importance import moments_of
 from pocketlm.export.litert_weights import bits, distances, rope_bases, stored_weights
 from pocketlm.models.litert_file import BEGIN, EXTRA, exported_template, read_container
 from pocketlm.models.load import load_tokenizer
-from pocketlm.models.tokens import copy_tokenizer
+from pocketlm.models.tokens import TOKENIZER, copy_tokenizer
 
 CONTEXT = 2048  # tokens of prompt and answer; every one of them costs cache and, at each step, a product
 PREFILLS = (32, 128, 512)  # tokens of a prompt taken at once
@@ -169,7 +169,7 @@ def pack(source: Source, model: Path, out: Path, context: int) -> None:
         for key, value in notes.items():
             made.add_system_metadata(builder.Metadata(key=key, value=value, dtype=builder.DType.STRING))
         made.add_llm_metadata(str(kept))
-        made.add_hf_tokenizer(str(source.folder / "tokenizer.json"))
+        made.add_hf_tokenizer(str(source.folder / TOKENIZER))
         made.add_tflite_model(str(model), builder.TfLiteModelType.PREFILL_DECODE)
         with aside.open("wb") as file:
             made.build(file)

@@ -18,7 +18,7 @@ from pocketlm.export.feedback import BLOCK, Floats
 from pocketlm.export.onnx_graph import JOIN
 from pocketlm.export.onnx_weights import Blocks, dequantize
 from pocketlm.models.load import load_tokenizer
-from pocketlm.models.tokens import copy_tokenizer
+from pocketlm.models.tokens import TOKENIZER, copy_tokenizer
 
 FILE, GENAI, TEMPLATE = "model.onnx", "genai_config.json", "chat_template.jinja"
 ROOM = 2048  # tokens for which onnxruntime-genai takes memory at once, unless the app says otherwise
@@ -72,7 +72,7 @@ def template_of_source(source: Source) -> str | None:
 def vocabulary_of(folder: Path) -> dict[str, int]:
     """Token -> id, of a folder's tokenizer.json."""
     tokenizers = need("tokenizers", "ONNX export", "onnx")
-    found: dict[str, int] = tokenizers.Tokenizer.from_file(str(folder / "tokenizer.json")).get_vocab(True)
+    found: dict[str, int] = tokenizers.Tokenizer.from_file(str(folder / TOKENIZER)).get_vocab(True)
     return found
 
 

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from pocketlm.core.errors import InputError
 from pocketlm.core.files import atomic_dir, atomic_path, read_json, write_json
+from pocketlm.models.tokens import TOKENIZER
 
 KIND = "model2vec"
 BLOCK = 64  # texts summed at once; their counts of different tokens stay in the cache
@@ -65,7 +66,7 @@ class StaticModel:
         from tokenizers import Tokenizer
 
         folder = Path(folder)
-        missing = [name for name in ("model.safetensors", "tokenizer.json") if not (folder / name).is_file()]
+        missing = [name for name in ("model.safetensors", TOKENIZER) if not (folder / name).is_file()]
         if missing:
             raise InputError(f"{folder}: {missing[0]} is missing; it is not the whole folder of a static model")
         held = load_file(folder / "model.safetensors")
@@ -76,7 +77,7 @@ class StaticModel:
         if "mapping" in held:  # tokens that share a vector
             vectors = vectors[held["mapping"]]
         longest = read_json(folder / "config.json").get("max_length")
-        tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
+        tokenizer = Tokenizer.from_file(str(folder / TOKENIZER))
         return cls(vectors, weights, tokenizer, longest=longest, uri=str(folder))
 
     def tokens(self, texts: Sequence[str]) -> list[list[int]]:
@@ -136,7 +137,7 @@ class StaticModel:
         with atomic_dir(folder) as aside:
             with atomic_path(aside / "model.safetensors") as file:
                 save_file({"embeddings": np.ascontiguousarray(self.vectors), "weights": self.weights}, file)
-            self.tokenizer.save(str(aside / "tokenizer.json"))
+            self.tokenizer.save(str(aside / TOKENIZER))
             write_json(aside / "config.json", config)
             modules = [
                 {

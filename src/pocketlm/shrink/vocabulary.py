@@ -27,14 +27,14 @@ from pocketlm.core.errors import InputError
 from pocketlm.core.files import read_json
 from pocketlm.core.progress import progress
 from pocketlm.models.load import load_model, load_tokenizer
-from pocketlm.models.tokens import BYTE
+from pocketlm.models.tokens import BYTE, TOKENIZER
 from pocketlm.shrink.folder import Shrunk, keep, operate
 
 ROWS = 32  # texts that are looked at together
 PLACES = 256  # of them whose odds exist at the same time
 ROUND = 64  # the number of tokens is a multiple of it
 WORD = re.compile(r"[Ġ▁]?[^\W\d_]+")  # a word or a piece of one, with the space before it
-TABLE, SETTINGS = "tokenizer.json", "tokenizer_config.json"
+SETTINGS = "tokenizer_config.json"
 
 
 @dataclass(frozen=True)
@@ -60,7 +60,7 @@ class Tokens:
         Raises:
             InputError: it has no tokenizer.json, or one of another kind.
         """
-        path = Path(folder) / TABLE
+        path = Path(folder) / TOKENIZER
         table = read_json(path)
         model = table["model"]
         odd = [key for key in ("dropout", "continuing_subword_prefix", "end_of_word_suffix") if model.get(key)]
@@ -215,7 +215,7 @@ def prune_vocabulary(
     kept = choose_tokens(folder, texts, size=size, foreseen=foreseen, least=least, also=_named(config))
     new = {old: place for place, old in enumerate(kept)}
     settings = Path(folder) / SETTINGS
-    files = {TABLE: _table(tokens, new)}
+    files = {TOKENIZER: _table(tokens, new)}
     if settings.is_file():
         files[SETTINGS] = _settings(read_json(settings), new)
 
@@ -266,7 +266,7 @@ def cut_otherwise(before: Path, after: Path, texts: Sequence[str]) -> list[int]:
 
     encoded = []
     for folder in (before, after):
-        tokenizer = Tokenizer.from_file(str(Path(folder) / TABLE))
+        tokenizer = Tokenizer.from_file(str(Path(folder) / TOKENIZER))
         encoded.append([one.tokens for one in tokenizer.encode_batch(list(texts), add_special_tokens=False)])
     return [at for at, (first, second) in enumerate(zip(*encoded, strict=True)) if first != second]
 
