@@ -44,8 +44,8 @@ def write_frontier(path: Path, title: str, trials: Sequence[Trial], goal: Goal) 
     )
     note = (
         "Each dot is a file that was opened in its runtime and scored: on the validation rows, and on requests that were made up, as the "
-        "original answers them. How high it stands is what it keeps where it keeps less. The line joins those than which none is smaller and better, the filled one was chosen, and the "
-        "dashed line is what has to be kept."
+        "original answers them. How high it stands is what it keeps where it keeps less. The line joins those than which none is "
+        "smaller and better, the filled one was chosen, and the dashed line is what has to be kept."
     )
     chart = page.section("Size and quality", _picture(trials, goal, chosen), note)
     write_text(path, page.page(f"Shrinking {title}", said, [chart, _table(trials, goal, chosen)], STYLE))
