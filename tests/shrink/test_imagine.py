@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -9,6 +10,8 @@ from typing import Any
 
 import pytest
 
+from pocketlm.core.files import read_json, write_json
+from pocketlm.models.load import load_tokenizer
 from pocketlm.shrink import imagine as imagining
 from pocketlm.shrink.imagine import CHOOSING, imagine, make_up
 from pocketlm.shrink.shapes import Rows
@@ -70,13 +73,21 @@ def test_the_run_answers_once_and_some_rows_are_held_apart(
     assert imagine(rows, run, tmp_path, 40) == replace(more, apart=[]), "nobody is that sure"
 
 
+@pytest.mark.parametrize("padded", [True, False])
 def test_a_model_that_learnt_to_write_writes_requests_of_the_kind(
-    tiny_llama: Path, trained: tuple[Run, Rows], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    padded: bool, tiny_llama: Path, trained: tuple[Run, Rows], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    base = Path(shutil.copytree(tiny_llama, tmp_path / "base"))
+    if not padded:  # many a base names no token to pad with
+        settings = read_json(base / "tokenizer_config.json")
+        write_json(
+            base / "tokenizer_config.json", {key: value for key, value in settings.items() if key != "pad_token"}
+        )
+    assert (load_tokenizer(base).pad_token is not None) == padded
     hot = imagining.WRITING.model_copy(update={"epochs": 40.0, "lr": 0.02, "batch_tokens": 150})
     monkeypatch.setattr(imagining, "WRITING", hot)
     monkeypatch.setattr(imagining, "WARMTH", 0.6)
-    made = make_up(str(tiny_llama), trained[1].train, 12, tmp_path)
+    made = make_up(str(base), trained[1].train, 12, tmp_path / "made")
     assert len(set(made)) == len(made) > 0
     assert sum(text.split()[0] in ("on", "off") for text in made) > len(made) / 2
 

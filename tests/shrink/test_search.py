@@ -29,7 +29,7 @@ from pocketlm.shrink import search
 from pocketlm.shrink.folder import parameters
 from pocketlm.shrink.frontier import _labels, frontier_text, write_frontier
 from pocketlm.shrink.precision import GRID_TYPES, TYPES, mixes
-from pocketlm.shrink.search import Goal, Search, Trial, frontier, smallest, smallest_passing, write_mix
+from pocketlm.shrink.search import Goal, Search, Trial, frontier, passing, smallest_passing, write_mix
 from pocketlm.shrink.shapes import Rows, Shape, build, examples, ladder
 from pocketlm.tasks.call import CallRow
 from pocketlm.train.rounding import to_q4_0
@@ -56,9 +56,11 @@ def trial(size: float, score: float, **other: object) -> Trial:
 def test_the_frontier_and_the_choice() -> None:
     trials = [trial(100, 0.9), trial(50, 0.88), trial(60, 0.85), trial(20, 0.5), trial(40, 0.89, p95_ms=900.0)]
     assert [(t.size_mb, t.score) for t in frontier(trials)] == [(20, 0.5), (40, 0.89), (100, 0.9)]
-    assert smallest(trials, Goal(keep=0.95)) == trials[4]
-    assert smallest(trials, Goal(keep=0.95, max_p95_ms=200)) == trials[1]
-    assert smallest(trials, Goal(keep=0.95, max_mb=30)) is None
+    assert passing(trials, Goal(keep=0.95)) == [trials[4], trials[1], trials[0]]
+    assert passing(trials, Goal(keep=0.95, max_p95_ms=200)) == [trials[1], trials[0]]
+    assert passing(trials, Goal(keep=0.95, max_mb=30)) == []
+    marked = [line for line in frontier_text(trials, trials[1]).splitlines() if line.startswith("*")]
+    assert len(marked) == 1 and " 50.0 " in marked[0]  # also where it is none of the frontier
 
 
 def test_mixes_go_from_most_bits_to_fewest(trained: tuple[Run, Rows]) -> None:
@@ -158,8 +160,7 @@ def test_a_search_shrinks_goes_on_and_is_shown(
     monkeypatch.setattr(search, "LEAST", 0.05)
     goal = Goal(keep=0.9, minutes=20)
     trials = Search(run, rows, before, goal, tmp_path).run()
-    chosen = smallest(trials, goal)
-    assert chosen is not None
+    chosen, *_ = passing(trials, goal)
     assert chosen.size_mb < max(trial.size_mb for trial in trials)
     assert {trial.shape for trial in trials} > {str(Shape.of(run.model))}
     assert chosen.p95_ms
@@ -171,8 +172,7 @@ def test_a_search_shrinks_goes_on_and_is_shown(
     monkeypatch.setattr(Search, "_measure", never)
     again = Search(run, rows, before, goal, tmp_path).run()
     assert [trial.key for trial in again] == [trial.key for trial in trials]
-    assert "*" in frontier_text(trials, goal)
-    write_frontier(tmp_path / "frontier.html", "x", trials, goal)
+    write_frontier(tmp_path / "frontier.html", "x", trials, goal, chosen)
     page = (tmp_path / "frontier.html").read_text(encoding="utf-8")
     assert page.count("<circle") == len(trials)
     assert read_json(Path(chosen.run) / "manifest.json")["kind"] == "run"
@@ -220,7 +220,7 @@ def test_a_shape_that_cannot_be_cut_leaves_what_was_found(
 
     monkeypatch.setattr(search, "build", cannot)
     trials = Search(run, rows, before, Goal(keep=0.9), tmp_path).run()
-    assert smallest(trials, Goal(keep=0.9)) is not None
+    assert passing(trials, Goal(keep=0.9))
     assert "No smaller shape is tried: models have no mlp.gate_proj" in capsys.readouterr().err
 
 

@@ -33,10 +33,9 @@ def shrink(
     be_quiet(as_json)
     from pocketlm.cli.export import find_run
     from pocketlm.core.errors import GateFailed, InputError
-    from pocketlm.shrink.frontier import frontier_text
     from pocketlm.shrink.result import as_json as to_json
     from pocketlm.shrink.result import proven, told, verdict
-    from pocketlm.shrink.search import Goal, passing
+    from pocketlm.shrink.search import Goal
     from pocketlm.shrink.shrink import shrink as search
 
     if not 0 < keep <= 1:
@@ -49,18 +48,16 @@ def shrink(
     original, test, reference = find_run(run)
     goal = Goal(keep, max_mb, max_p95_ms, minutes)
     found = search(original, goal, requests)
-    trials, passed = found.trials, passing(found.trials, goal)
-    text = f"{frontier_text(trials, goal)}\n\nPicture: {found.page}"
-    if not passed:
-        output(as_json, to_json(trials, None, None, None), text)
+    if not found.passed:
+        output(as_json, to_json(found.trials, None, None, None), found.show(None))
         raise GateFailed(
             f"{run}: nothing that was tried passes ({goal}); allow more, or give it more --minutes or --requests"
         )
     try:
-        chosen, bundle = proven(passed, original, test, found.rows.train, found.home / "gguf", keep=keep)
+        chosen, bundle = proven(found.passed, original, test, found.rows.train, found.home / "gguf", keep=keep)
     except GateFailed as error:
-        output(as_json, to_json(trials, passed[0], None, None), text)
+        output(as_json, to_json(found.trials, None, None, None), found.show(None))
         raise GateFailed(f"{error}; allow a lower --keep, or give it more --minutes or --requests") from None
     last = verdict(bundle, reference)
-    text += f"\n\n{bundle.file}: {bundle.info['size_mb']:.1f} MB\n{told(last)}"
-    output(as_json, to_json(trials, chosen, bundle, last), text)
+    text = f"{found.show(chosen)}\n\n{bundle.file}: {bundle.info['size_mb']:.1f} MB\n{told(last)}"
+    output(as_json, to_json(found.trials, chosen, bundle, last), text)

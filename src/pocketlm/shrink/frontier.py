@@ -8,17 +8,16 @@ from pathlib import Path
 from pocketlm.core import page
 from pocketlm.core.files import write_text
 from pocketlm.evaluate.plots import BOTTOM, HEIGHT, LEFT, RIGHT, TOP, WIDTH, Axis, grid, line, picture
-from pocketlm.shrink.search import Goal, Trial, frontier, smallest
+from pocketlm.shrink.search import Goal, Trial, frontier
 
 
-def frontier_text(trials: Sequence[Trial], goal: Goal) -> str:
+def frontier_text(trials: Sequence[Trial], chosen: Trial | None) -> str:
     """The frontier as a table for a terminal; the one that was chosen is marked."""
-    chosen = smallest(trials, goal)
     lines = [
         f"  {'MB':>7} {'bits':>5} {'weights':>8} {'score':>7} {'alike':>7} {'kept':>7} {'p95':>8}  what is left, in which types"
     ]
     best = frontier(trials)
-    if chosen and chosen not in best:  # where a smaller one is too slow
+    if chosen and chosen not in best:  # where a smaller one is too slow, or failed another check
         best = sorted([*best, chosen], key=lambda trial: trial.size_mb)
     for trial in best:
         mark = "*" if trial is chosen else " "
@@ -34,14 +33,13 @@ def _share(value: float | None) -> str:
     return "-" if value is None else f"{value:.1%}"
 
 
-def write_frontier(path: Path, title: str, trials: Sequence[Trial], goal: Goal) -> None:
+def write_frontier(path: Path, title: str, trials: Sequence[Trial], goal: Goal, chosen: Trial | None) -> None:
     """The page: what was chosen, the picture, every trial."""
-    chosen = smallest(trials, goal)
-    said = (
-        f"{chosen.size_mb:.1f} MB keep {chosen.kept:.1%} on the rows to choose by."
-        if chosen
-        else "Nothing that was tried passes."
-    )
+    passed = sum(trial.passes(goal) for trial in trials)
+    if chosen:
+        said = f"{chosen.size_mb:.1f} MB keep {chosen.kept:.1%} on the rows to choose by."
+    else:
+        said = f"{passed} pass; none of their files is proven." if passed else "Nothing that was tried passes."
     note = (
         "Each dot is a file that was opened in its runtime and scored: on the validation rows, and on requests that were made up, as the "
         "original answers them. How high it stands is what it keeps where it keeps less. The line joins those than which none is "

@@ -259,17 +259,15 @@ def smallest_passing(count: int, passes: Callable[[int], bool]) -> int | None:
 def frontier(trials: Sequence[Trial]) -> list[Trial]:
     """Those than which none is both smaller and better, the smallest first."""
     best: list[Trial] = []
-    for trial in sorted({trial.key: trial for trial in trials}.values(), key=lambda one: (one.size_mb, -one.kept)):
+    once = {trial.key: trial for trial in trials}.values()
+    for trial in sorted(once, key=lambda one: (one.size_mb, -one.kept, -one.score)):
         if not best or trial.kept > best[-1].kept:
             best.append(trial)
     return best
 
 
 def passing(trials: Sequence[Trial], goal: Goal) -> list[Trial]:
-    """Those that pass, the smallest first."""
-    return sorted((trial for trial in trials if trial.passes(goal)), key=lambda trial: trial.size_mb)
-
-
-def smallest(trials: Sequence[Trial], goal: Goal) -> Trial | None:
-    """The smallest that passes."""
-    return next(iter(passing(trials, goal)), None)
+    """Those that pass, the smallest first; of those as small the one that keeps most."""
+    return sorted(
+        (trial for trial in trials if trial.passes(goal)), key=lambda one: (one.size_mb, -one.kept, -one.score)
+    )

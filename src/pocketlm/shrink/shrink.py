@@ -1,4 +1,4 @@
-"""The way of `pocketlm shrink` from a run to all that was tried: rows to teach and to choose by, the search, the picture."""
+"""The way of `pocketlm shrink` from a run to all that was tried: rows to teach and to choose by, the search, what it found to look at."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from pocketlm.core.progress import say
 from pocketlm.data.load import load_rows
 from pocketlm.engines.open import open_engine
 from pocketlm.evaluate.store import scored
-from pocketlm.shrink.frontier import write_frontier
+from pocketlm.shrink.frontier import frontier_text, write_frontier
 from pocketlm.shrink.imagine import imagine
 from pocketlm.shrink.precision import parts_of
-from pocketlm.shrink.search import Goal, Search, Trial
+from pocketlm.shrink.search import Goal, Search, Trial, passing
 from pocketlm.shrink.shapes import Rows
 from pocketlm.shrink.vocabulary import Tokens
 from pocketlm.train.run import Run
@@ -27,14 +27,24 @@ class Shrunk:
     """What a search came to.
 
     Attributes:
-        page: the picture of it.
+        original: the run that was to become smaller.
+        rows: that taught the healing, and by which was chosen.
+        passed: those of the trials that pass, the smallest first.
         home: the search's folder.
     """
 
+    original: Run
+    goal: Goal
     rows: Rows
     trials: list[Trial]
-    page: Path
+    passed: list[Trial]
     home: Path
+
+    def show(self, chosen: Trial | None) -> str:
+        """Draw the picture, and return the table of it, both with a mark on what was chosen."""
+        page = self.home / "frontier.html"
+        write_frontier(page, self.original.folder.resolve().name, self.trials, self.goal, chosen)
+        return f"{frontier_text(self.trials, chosen)}\n\nPicture: {page}"
 
 
 def shrink(original: Run, goal: Goal, requests: int) -> Shrunk:
@@ -60,9 +70,9 @@ def shrink(original: Run, goal: Goal, requests: int) -> Shrunk:
         raise InputError(f"{folder}: gets none of its {len(rows.valid)} validation rows right; train it longer first")
     rows = imagine(rows, original, home, requests)
     trials = Search(original, rows, reference, goal, home).run()
-    page = home / "frontier.html"
-    write_frontier(page, folder.resolve().name, trials, goal)
-    return Shrunk(rows, trials, page, home)
+    found = Shrunk(original, goal, rows, trials, passing(trials, goal), home)
+    found.show(None)  # the proof takes minutes, and may be stopped
+    return found
 
 
 def _check(original: Run, rows: Rows) -> None:

@@ -91,7 +91,8 @@ def plan_run(
     adapter = 0 if settings.method == "full" else 4 * trained
     disk = 4 * whole + state * trained * (settings.save_total_limit + 1) + adapter
     exported = {name: whole * bits / 8e6 for name, bits in EXPORTED_BITS.items()}
-    memory = memory_peak() + 4 * whole  # at the end the base is read once more, to write the model from
+    finer = 4 * trained if settings.rounded else 0  # beside the rounded ones, which the probe does not come to
+    memory = memory_peak() + finer + 4 * whole  # at the end the base is read once more, to write the model from
     return Plan(
         steps=found.steps,
         tokens=found.tokens,
