@@ -323,7 +323,8 @@ def exported(data: Path, quick: bool) -> dict[str, float]:
         lost = same = float("nan")
         if bundle.comparison:
             lost, same = -100 * bundle.comparison["difference"], bundle.comparison["same"]
-            found |= {f"{key}_points_lost": lost, f"{key}_same": same}
+            here = "" if bundle.info["executed"] else "on_torch_"  # its weights there, since nothing here runs the file
+            found |= {f"{key}_{here}points_lost": lost, f"{key}_{here}same": same}
         near = "; ".join(check.found for check in bundle.checks if "cosine" in check.found)
         print(
             f"{name + ' ' + precision:<22}{bundle.info['size_mb']:>7.1f}{lost:>13.2f}{same:>8.1%}  {near[:70]}",

@@ -31,9 +31,8 @@ from pocketlm.evaluate.evaluate import evaluate
 from pocketlm.export.bundle import Bundle, export
 from pocketlm.export.formats import FORMATS, find_format, find_precision
 from pocketlm.models.load import resolve_base
-from pocketlm.shrink.frontier import frontier_text
 from pocketlm.shrink.result import proven, verdict
-from pocketlm.shrink.search import Goal, passing
+from pocketlm.shrink.search import Goal
 from pocketlm.shrink.shapes import seen_texts
 from pocketlm.shrink.shrink import shrink
 from pocketlm.shrink.vocabulary import foresee_tokens, prune_vocabulary
@@ -100,6 +99,8 @@ def _formats(folder: Path, *, quick: bool, first: bool) -> dict[str, float]:
                 found[f"{name}_{bits}_failed"] = 1.0
             except PocketError as error:
                 print(f"{name:<8}{bits:<6}  not made: {error}")
+    if any("on_torch" in key for key in found):
+        print("* not executed here: its weights, on torch")
     found |= _worst(found)
     return found if first else {f"{folder.name}_{key}": value for key, value in found.items()}
 
@@ -122,10 +123,12 @@ def _one(subject: Any, folder: Path, name: str, bits: str, fp32: float) -> dict[
     lost = same = None
     if bundle.comparison:
         lost, same = -100 * bundle.comparison["difference"], bundle.comparison["same"]
-        found |= {f"{key}_points_lost": lost, f"{key}_same": same}
+        here = "" if info["executed"] else "on_torch_"  # its weights there, since nothing here runs the file
+        found |= {f"{key}_{here}points_lost": lost, f"{key}_{here}same": same}
     ran = f"{lost:>8.2f}{same:>8.1%}" if lost is not None else f"{'not executed':>16}"
+    ran += " " if info["executed"] else "*"
     print(
-        f"{name:<8}{bits:<6}{info['size_mb']:>8.1f}{info['size_mb'] / fp32:>8.1%}{ran}{alone['seconds']:>7.1f} s"
+        f"{name:<8}{bits:<6}{info['size_mb']:>8.1f}{info['size_mb'] / fp32:>8.1%}{ran}{alone['seconds']:>6.1f} s"
         f"{alone['memory_gb']:>6.1f} GB", flush=True,
     )  # fmt: skip
     return found
@@ -180,16 +183,16 @@ def _search(folder: Path, minutes: float, requests: int) -> dict[str, float]:
     run, rows, reference = find_run(folder)
     goal = Goal(GOAL.keep, GOAL.max_mb, None, minutes)
     searched = shrink(run, goal, requests)
-    trials = searched.trials
-    print(frontier_text(trials, goal))
-    chosen = passing(trials, goal)
+    trials, chosen = searched.trials, searched.passed
     if not chosen:
         fitting = [trial for trial in trials if trial.size_mb <= MOST_MB]
         if not fitting:
+            print(searched.show(None))
             return {"shrunk_mb": float("nan"), "shrunk_keep": float("nan")}
-        chosen = [max(fitting, key=lambda trial: trial.kept)]
+        chosen = [max(fitting, key=lambda trial: (trial.kept, trial.score))]
         print(f"nothing that was tried passes ({goal}); the best that fits, {chosen[0].size_mb:.1f} MB:")
-    _, bundle = proven(chosen, run, rows, searched.rows.train, searched.home / "gguf", keep=0.0)
+    taken, bundle = proven(chosen, run, rows, searched.rows.train, searched.home / "gguf", keep=0.0)
+    print(searched.show(taken if searched.passed else None))
     last = verdict(bundle, reference)
     found = {
         "shrunk_mb": bundle.info["size_mb"],

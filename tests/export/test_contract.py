@@ -41,7 +41,11 @@ def test_a_sound_file_passes_and_is_used_again(trained: Subject, format: Format,
     assert made.info["precision"] == format.precisions["decoder"][0]
     expected = {"manifest.json", "MODEL_CARD.md", "tokenizer.json", "chat_template.jinja", "generation.json", "tools.json", "grammar.gbnf"}  # fmt: skip
     assert expected <= {path.name for path in made.folder.iterdir()}
-    assert (made.report is not None) == format.executes
+    assert made.report and len(made.report.rows) == len(trained.rows)
+    scored = {"logits", "score", "ends"}  # where nothing runs the file, its weights are scored on torch
+    assert {name if format.executes else f"{name} of its weights on torch" for name in scored} <= {
+        check.name for check in made.checks
+    }
     assert [path.name for path in tmp_path.iterdir()] == ["out"]
     before = made.folder.stat().st_mtime_ns
     never = replace(trained, reference=lambda: pytest.fail("scored again"))
@@ -131,6 +135,23 @@ def swapped_tokens(source: Source) -> Source:
 
     edit(source.folder, "tokenizer.json", swap)
     return source
+
+
+def test_weights_that_lose_too_much_are_refused_where_nothing_runs_the_file(
+    trained: Subject, format: Format, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if format.executes:
+        pytest.skip("its own answers are scored")
+    twin = type(format).twin  # type: ignore[attr-defined]
+
+    def worse(self: Format, source: Source, folder: Path, out: Path) -> None:
+        twin(self, source, folder, out)
+        flipped_matrix(replace(source, folder=out))
+
+    monkeypatch.setattr(type(format), "twin", worse)
+    with pytest.raises(GateFailed, match="of its weights on torch"):
+        export(trained, format, tmp_path / "out")
+    assert not (tmp_path / "out").exists()
 
 
 FAULTS = (wrong_rope_base, unpermuted_head, flipped_matrix, dropped_stop_token, changed_template, swapped_tokens)

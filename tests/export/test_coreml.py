@@ -41,6 +41,7 @@ from pocketlm.export.coreml_facts import generation
 from pocketlm.export.coreml_interpret import OPERATIONS, Interpreter
 from pocketlm.export.coreml_mac import mac_check
 from pocketlm.export.coreml_package import look_up, read_package, shift_scale
+from pocketlm.export.importance import moments_of
 
 CONTEXT = 64
 FORMAT = CoreMlFormat(context=CONTEXT)
@@ -220,9 +221,13 @@ def test_low_bits_are_what_is_stored(
     assert info.parameters == sum(tensor.numel() for tensor in load_file(tiny_llama / "model.safetensors").values())
     checks = FORMAT.inspect(source, tmp_path / "out", precision)
     assert not failed(checks), checks
-    package = read_package(tmp_path / "out" / PACKAGE)
+    package, moments = read_package(tmp_path / "out" / PACKAGE), moments_of(tiny_llama, source.texts)
     for name, (tensor, stored) in stored_tensors(source, package).items():
-        want = compress(tensor.half(), precision, vocabulary="embed" in name)
+        table = "embed" in name  # whose rows are looked up
+        read, finer = moments.get(name), precision == "int4" and "v_proj" in name  # of two blocks no way down is
+        if table and read is not None:
+            read = read.diagonal()
+        want = compress(tensor.half(), "int8" if finer else precision, vocabulary=table, moments=read)
         if want is not None:  # what is in the file is bit for bit what was chosen
             data, scale = want.data.numpy(), want.scale.numpy()
             dense = look_up(data, scale) if want.kind == "table" else shift_scale(data, scale)

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import gguf
 import numpy as np
 import pytest
 from gguf import GGMLQuantizationType as Kind
 
-from pocketlm.export.feedback import IQ4_NL, Q4_0, SIGNED_4, Floats, Levels, shares_of
+from pocketlm.export.feedback import BRIEF_4, IQ4_NL, Q4_0, SIGNED_4, Floats, Levels, shares_of
 from pocketlm.export.gguf_tensors import quantize
 from pocketlm.export.litert_quantize import grid_scales
 
-LEVELS = {"signed": SIGNED_4, "q4_0": Q4_0, "iq4_nl": IQ4_NL}
+LEVELS = {"signed": SIGNED_4, "brief": BRIEF_4, "wide": replace(SIGNED_4, size=48), "q4_0": Q4_0, "iq4_nl": IQ4_NL}
 
 
 @pytest.fixture(scope="module")
@@ -90,7 +92,7 @@ def test_scales_of_a_grid_are_found_again() -> None:
 
 
 def test_brief_scales_are_bfloat16(weight: Floats) -> None:
-    scales = SIGNED_4.scales(weight.reshape(-1, 32), np.ones(32, np.float32)).astype(np.float32)
+    scales = BRIEF_4.scales(weight.reshape(-1, 32), np.ones(32, np.float32)).astype(np.float32)
     assert not (scales.view(np.uint32) & 0xFFFF).any()
     assert len(np.unique(scales)) > 20
 
@@ -98,7 +100,7 @@ def test_brief_scales_are_bfloat16(weight: Floats) -> None:
 def test_other_blocks_get_the_best_scale() -> None:
     blocks = np.random.default_rng(3).standard_normal((50, 32)).astype(np.float32)
     found = grid_scales(blocks)
-    assert np.array_equal(found, SIGNED_4.scales(blocks, np.ones(32, np.float32)).astype(np.float32))
+    assert np.array_equal(found, BRIEF_4.scales(blocks, np.ones(32, np.float32)).astype(np.float32))
 
 
 def test_shares_of_squares_and_of_products_are_the_same(inputs: Floats) -> None:

@@ -83,8 +83,10 @@ class Case:
 
 
 class Format(Protocol):
-    """One export format. One that does not run everywhere may have `leave_check(folder, cases)`: it writes what completes the
-    check elsewhere.
+    """One export format.
+
+    One that does not run everywhere may have `leave_check(folder, cases)`, which writes what completes the check elsewhere, and
+    `twin(source, folder, out)`, which writes a model folder for torch with the very weights of the file.
 
     Attributes:
         name: as in `--to NAME`.

@@ -73,7 +73,7 @@ class Bundle:
 
     @property
     def report(self) -> Report | None:
-        """The file's own report; None where there were no rows, or nothing here runs it."""
+        """The file's own report, or its weights' on torch where nothing here runs it; None where there were no rows."""
         kept = self.folder / "report.json"
         return Report.from_json(read_json(kept)) if kept.is_file() else None
 
@@ -187,7 +187,8 @@ def _add_companions(
     if (subject.home / CALIBRATION).is_file():
         shutil.copyfile(subject.home / CALIBRATION, folder / CALIBRATION)
     if result.report:
-        write_json(folder / "report.json", replace(result.report, engine=source.name).to_json())
+        scored = source.name if format.executes else f"{source.name}, its weights on torch"
+        write_json(folder / "report.json", replace(result.report, engine=scored).to_json())
     made = f"Made on {date.today()} with pocketlm {version('pocketlm')}"
     write_text(folder / "MODEL_CARD.md", model_card(subject, format, converted, precision, result.checks, made))
 

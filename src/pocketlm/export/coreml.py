@@ -7,6 +7,7 @@ weight dequantized and compared, and the very program interpreted beside transfo
 
 from __future__ import annotations
 
+import re
 import shutil
 import sys
 from collections.abc import Mapping, Sequence
@@ -21,6 +22,7 @@ from pocketlm.engines.coreml_engine import PACKAGE
 from pocketlm.export.base import Case, Check, Converted, Kind, Source
 from pocketlm.export.coreml_facts import context_of, generation, places_of_encoder, read_config
 from pocketlm.export.coreml_package import quietly
+from pocketlm.export.importance import Importance, is_delicate, moments_of
 from pocketlm.models.tokens import copy_tokenizer
 
 CONTEXT = 2048  # places of the cache, which the system holds in memory: 47 MB for SmolLM2-135M
@@ -46,11 +48,11 @@ class CoreMlFormat:
     context: int = CONTEXT
     name: str = "coreml"
     runtime: str = "Core ML (iOS 18, macOS 15 and later)"
-    form: int = 1
+    form: int = 2
 
     @property
     def precisions(self) -> Mapping[Kind, tuple[str, ...]]:
-        """int8: a scale a row. int4: a scale for 32 weights. pal4: a table of 16 values for 4 columns."""
+        """int8: a scale a row. int4: a scale for 32 weights, what loses most in int8. pal4: a table of 16 values for 4 columns."""
         return {"decoder": PRECISIONS, "encoder": PRECISIONS}
 
     @property
@@ -66,12 +68,13 @@ class CoreMlFormat:
                 the config. EnvironmentLacks: coremltools is missing.
         """
         _check(source, precision)
+        moments = _moments(source, precision)
         with progress("Converting to Core ML", total=4) as update, quietly():
             traced = _trace(source, self.context)
             update(note="traced")
             program = _to_mil(traced)
             update(note="translated")
-            _compress(program, precision)
+            _compress(program, precision, moments, read_config(source.folder).num_hidden_layers)
             update(note="weights stored")
             _save(program, source, out, self.context, precision)
             update(note="saved")
@@ -88,6 +91,12 @@ class CoreMlFormat:
         from pocketlm.export.coreml_mac import mac_check
 
         mac_check(folder, cases)
+
+    def twin(self, source: Source, folder: Path, out: Path) -> None:
+        """See `Format`."""
+        from pocketlm.export.coreml_check import write_twin
+
+        write_twin(source, folder, out)
 
     def inspect(self, source: Source, folder: Path, precision: str) -> list[Check]:
         """See `Format`: files, metadata, shapes, state, every weight, and the program interpreted beside transformers."""
@@ -191,7 +200,17 @@ def _kept_half(operation: Any) -> bool:
     return operation.op_type not in POOLING
 
 
-def _compress(program: Any, precision: str) -> None:
+def _moments(source: Source, precision: str) -> Importance:
+    """What the matrices read, where it is minded."""
+    if precision != "int4" or source.kind == "encoder":
+        return {}
+    from pocketlm.export.coreml_graph import check_decoder
+
+    check_decoder(read_config(source.folder))  # before a model is loaded for it
+    return moments_of(source.folder, source.texts)
+
+
+def _compress(program: Any, precision: str, moments: Importance, layers: int) -> None:
     """Store the matrices of linear layers and embeddings in few bits."""
     import torch
 
@@ -199,9 +218,16 @@ def _compress(program: Any, precision: str) -> None:
 
     block = program.functions["main"]
     for operation in [op for op in block.operations if op.op_type == "const" and _is_matrix(op)]:
-        users = operation.outputs[0].child_ops
-        vocabulary = "lm_head" in operation.name or any(user.op_type == "gather" for user in users)
-        found = compress(torch.from_numpy(operation.outputs[0].val), precision, vocabulary=vocabulary)
+        looked_up = any(user.op_type == "gather" for user in operation.outputs[0].child_ops)
+        weight, name = torch.from_numpy(operation.outputs[0].val), operation.name.removesuffix("_to_fp16")
+        read = moments.get(name)
+        found = compress(
+            weight,
+            "int8" if precision == "int4" and _is_finer(name, layers) else precision,
+            vocabulary=looked_up or "lm_head" in name,
+            # columns that make up for each other would cost the rows that are looked up
+            moments=read.diagonal() if looked_up and read is not None and read.ndim == 2 else read,
+        )
         if found is not None:
             with block:
                 stored = _constexpr(found, operation)
@@ -209,6 +235,12 @@ def _compress(program: Any, precision: str) -> None:
                 anchor_op=operation, old_var=operation.outputs[0], new_var=stored, force_replace=True
             )
             block.remove_ops([operation])
+
+
+def _is_finer(name: str, layers: int) -> bool:
+    """Whether a decoder's matrix keeps 8 bits at int4: values, and the ways down that lose most."""
+    found = re.fullmatch(r"model\.layers\.(\d+)\.(self_attn\.v|mlp\.down)_proj\.weight", name)
+    return found is not None and (found[2] == "self_attn.v" or is_delicate(int(found[1]), layers))
 
 
 def _is_matrix(operation: Any) -> bool:

@@ -1,22 +1,27 @@
 """A matrix in few bits, as Core ML stores it: whole numbers times a scale, or places in a table of sixteen values.
 
-Data-free: each scale or table is the one with the least squared error on the weights themselves.
+Each scale or table is the one with the least squared error on the weights themselves; where it is known what a matrix reads,
+columns at int4 make up for each other as well, see feedback.py.
 """
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
-BLOCK = 32  # weights along a row that share a scale at int4
+from pocketlm.core.machine import cores
+from pocketlm.export.feedback import BLOCK, SIGNED_4, Floats, inverse, shares_of
+
 COLUMNS = 4  # columns that share a table at pal4: few, because what one input needs differs from the next most
 TABLE = 16  # values of a table at 4 bits
 BINS = 128  # of the histogram in which a table's values are looked for
 SMALLEST = 2048  # weights; smaller matrices stay float16
 CHUNK = 1 << 20  # weights at a time, so that the pieces stay in the processor's cache
-SHRUNK = (1.0, 0.95, 0.9, 0.85, 0.8)  # of the largest value in a block, tried as what the largest number stands for
 
 
 @dataclass(frozen=True)
@@ -35,51 +40,59 @@ class Compressed:
     scale: Tensor
 
 
-def compress(weight: Tensor, precision: str, *, vocabulary: bool = False) -> Compressed | None:
+def compress(
+    weight: Tensor, precision: str, *, vocabulary: bool = False, moments: Floats | None = None
+) -> Compressed | None:
     """`weight` (rows, columns) at a precision; None where it stays float16.
 
     int8: a scale for each row. int4: a scale for each block of 32 along a row, int8 where rows are no multiple of that.
     pal4: a table for four columns, by k-means; int8 for an embedding or output matrix (`vocabulary`), which loses most:
     sixteen values for all rows alone cost SmolLM2-135M over a nat for each token.
+
+    Args:
+        moments: (columns, columns) mean products of the matrix's inputs, see importance.moments_of, or only their mean squares
+            (columns,); used at int4.
     """
     if precision == "fp16" or weight.dim() != 2 or weight.numel() < SMALLEST:
         return None
     if precision == "pal4" and not vocabulary:
         return _table(weight)
     if precision == "int4" and weight.shape[1] % BLOCK == 0:
-        return _scaled(weight, 4, BLOCK, SHRUNK)
-    return _scaled(weight, 8, weight.shape[1], SHRUNK[:1])
+        return _in_blocks(weight.float().numpy(), moments)
+    return _in_rows(weight)
 
 
-def _scaled(weight: Tensor, bits: int, block: int, shrunk: tuple[float, ...]) -> Compressed:
-    """Symmetric whole numbers of `bits`, the scale chosen by squared error among `shrunk`."""
-    most = 2 ** (bits - 1) - 1
+def _in_rows(weight: Tensor) -> Compressed:
+    """Eight bits, the largest weight of a row at 127."""
     data = torch.empty(weight.shape, dtype=torch.int8)
-    scales = torch.empty(weight.shape[0], weight.shape[1] // block, dtype=torch.float16)
+    scales = torch.empty(weight.shape[0], 1, dtype=torch.float16)
     rows = max(1, CHUNK // weight.shape[1])
     for start in range(0, len(weight), rows):
         piece = weight[start : start + rows].float()
-        blocks = piece.reshape(len(piece), -1, block)
-        scale = _best_scale(blocks, most, shrunk)
-        numbers = (blocks / scale.float().unsqueeze(2)).round_().clamp_(-most - 1, most)
-        data[start : start + rows] = numbers.reshape(piece.shape).to(torch.int8)
+        scale = (piece.abs().amax(1, keepdim=True) / 127).clamp_min(torch.finfo(torch.float16).tiny).half()
+        data[start : start + rows] = (piece / scale.float()).round_().clamp_(-128, 127).to(torch.int8)
         scales[start : start + rows] = scale
-    return Compressed("scaled", bits, data, scales)
+    return Compressed("scaled", 8, data, scales)
 
 
-def _best_scale(blocks: Tensor, most: int, shrunk: tuple[float, ...]) -> Tensor:
-    """For each block of (rows, blocks, block) the float16 scale with the least squared error."""
-    largest = blocks.abs().amax(2) / most
-    tiny = torch.finfo(torch.float16).tiny
-    scales = [(largest * factor).clamp_min(tiny).half() for factor in shrunk]
-    if len(scales) == 1:
-        return scales[0]
-    errors = []
-    for scale in scales:
-        wide = scale.float().unsqueeze(2)
-        errors.append(((blocks / wide).round_().clamp_(-most - 1, most) * wide - blocks).square_().sum(2))
-    best = torch.stack(errors).argmin(0, keepdim=True)
-    return torch.stack(scales).gather(0, best).squeeze(0)
+def _in_blocks(weight: Floats, moments: Floats | None) -> Compressed:
+    """Four bits, -8 to 7 times a scale of float16."""
+    if moments is not None and moments.ndim == 2:
+        places, scales = SIGNED_4.round(weight, moments)
+    else:
+        rows = max(1, CHUNK // weight.shape[1])
+        share = shares_of(np.ones(weight.shape[1], np.float32) if moments is None else moments)
+
+        def convert(start: int) -> tuple[NDArray[np.uint8], NDArray[np.float16]]:
+            piece = weight[start : start + rows].reshape(-1, BLOCK)
+            scales = SIGNED_4.scales(piece, np.tile(share, (len(piece) // len(share), 1)))
+            return SIGNED_4.places(piece * inverse(scales)), scales
+
+        with ThreadPoolExecutor(cores()) as pool:
+            found = list(pool.map(convert, range(0, len(weight), rows)))
+        places, scales = (np.concatenate(part) for part in zip(*found, strict=True))
+    data = (places.astype(np.int8) - 8).reshape(weight.shape)
+    return Compressed("scaled", 4, torch.from_numpy(data), torch.from_numpy(scales.reshape(len(weight), -1)))
 
 
 def _table(weight: Tensor) -> Compressed:

@@ -1,13 +1,13 @@
 """Rounding a matrix to few bits so that its products stay: block by block, column by column, each making up for the last.
 
-A row is cut into blocks of BLOCK weights, a weight stands for one of a few levels times its block's scale. GPTQ's way
+A row is cut into blocks of (mostly) BLOCK weights, a weight stands for one of a few levels times its block's scale. GPTQ's way
 (Frantar et al. 2022, arXiv:2210.17323), for any grid of levels, so that all formats share it.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -23,27 +23,30 @@ SHRUNK = (1.0, 0.92, 0.84, 0.76)  # of the scale that just holds a block's large
 REFINED = 2  # times the best try's scale is refined
 
 
-def round_in_turn(weight: Floats, moments: Floats, grid: Callable[[Floats, Floats], Rounder]) -> Floats:
+def round_in_turn(
+    weight: Floats, moments: Floats, grid: Callable[[Floats, Floats], Rounder], size: int = BLOCK
+) -> Floats:
     """`weight` (rows, columns) on a grid, chosen so that its products with the inputs stay, not its numbers.
 
     How a column's error is spread over those behind it follows from the Cholesky factor of the moments' inverse (algorithm 1).
 
     Args:
         moments: (columns, columns) mean products of the matrix's inputs.
-        grid: of a block (rows, BLOCK), as the blocks before have moved it, and what an error in each column costs (BLOCK,): gives
+        grid: of a block (rows, size), as the blocks before have moved it, and what an error in each column costs (size,): gives
             the function that rounds a column (rows,).
+        size: columns of a block.
     """
     rows, columns = weight.shape
     products = moments.astype(np.float64)
     products[np.diag_indices(columns)] += max(DAMPED * float(products.diagonal().mean()), 1e-12)
     spread = np.linalg.cholesky(np.linalg.inv(products)).T.astype(np.float32)
-    shares, left = shares_of(moments), np.ascontiguousarray(weight.T)  # (columns, rows)
+    shares, left = shares_of(moments, size), np.ascontiguousarray(weight.T)  # (columns, rows)
     done = np.empty((columns, rows), np.float32)
-    for share, start in zip(shares, range(0, columns, BLOCK), strict=True):
-        end = start + BLOCK
-        block, lost = left[start:end], np.empty((BLOCK, rows), np.float32)
+    for share, start in zip(shares, range(0, columns, size), strict=True):
+        end = start + size
+        block, lost = left[start:end], np.empty((size, rows), np.float32)
         rounder = grid(np.ascontiguousarray(block.T), share)
-        for i in range(BLOCK):
+        for i in range(size):
             done[start + i] = rounder(block[i])
             lost[i] = (block[i] - done[start + i]) / spread[start + i, start + i]
             block[i + 1 :] -= spread[start + i, start + i + 1 : end, None] * lost[i]
@@ -51,13 +54,13 @@ def round_in_turn(weight: Floats, moments: Floats, grid: Callable[[Floats, Float
     return np.ascontiguousarray(done.T)
 
 
-def shares_of(importance: Floats) -> Floats:
-    """How much an error in a column costs, as a share of its block's mean, (blocks, BLOCK).
+def shares_of(importance: Floats, size: int = BLOCK) -> Floats:
+    """How much an error in a column costs, as a share of its block's mean, (blocks, size).
 
     Args:
         importance: mean squares of a matrix's inputs (columns,), or their mean products (columns, columns).
     """
-    share = (importance.diagonal() if importance.ndim == 2 else importance).reshape(-1, BLOCK)
+    share = (importance.diagonal() if importance.ndim == 2 else importance).reshape(-1, size)
     share = share / np.maximum(share.mean(axis=1, keepdims=True), np.float32(1e-30))
     kept: Floats = np.clip(share, LEAST, None).astype(np.float32)
     return kept
@@ -77,11 +80,13 @@ class Levels:
     Attributes:
         mirrored: whether a scale may be negative.
         brief: whether scales have eight significant bits, so that they are bfloat16 too.
+        size: weights of a block.
     """
 
     numbers: tuple[int, ...]
     mirrored: bool = False
     brief: bool = False
+    size: int = BLOCK
 
     @cached_property
     def _values(self) -> Floats:
@@ -114,10 +119,10 @@ class Levels:
         return scales.astype(np.float16)
 
     def scales(self, blocks: Floats, share: Floats) -> NDArray[np.float16]:
-        """For each block (blocks, BLOCK) the scale (blocks, 1) of least squared error among several, refined.
+        """For each block (blocks, size) the scale (blocks, 1) of least squared error among several, refined.
 
         Args:
-            share: what an error in each column costs, (BLOCK,) or as the blocks.
+            share: what an error in each column costs, (size,) or as the blocks.
         """
         low, high = blocks.min(axis=1, keepdims=True), blocks.max(axis=1, keepdims=True)
         first, last = self.numbers[0], self.numbers[-1]
@@ -158,19 +163,20 @@ class Levels:
             wide, narrow = found[:, 0].astype(np.float32), inverse(found)[:, 0]
             return lambda column: self.nearest(column * narrow) * wide
 
-        done = round_in_turn(weight, moments, grid)
+        done = round_in_turn(weight, moments, grid, self.size)
         kept = np.concatenate(scales, axis=1)
-        blocks = done.reshape(len(weight), -1, BLOCK)
+        blocks = done.reshape(len(weight), -1, self.size)
         return self.places(blocks * inverse(kept)[:, :, None]).reshape(weight.shape), kept
 
     def numbers_of(self, places: NDArray[np.uint8], scales: NDArray[np.float16]) -> Floats:
         """The matrix that places and scales stand for."""
-        blocks = self._values[places].reshape(len(places), -1, BLOCK)
+        blocks = self._values[places].reshape(len(places), -1, self.size)
         matrix: Floats = (blocks * scales.astype(np.float32)[:, :, None]).reshape(places.shape)
         return matrix
 
 
-SIGNED_4 = Levels(tuple(range(-8, 8)), brief=True)  # XNNPACK, which runs them, keeps scales of blocks in bfloat16
-Q4_0 = Levels(tuple(range(-8, 8)), mirrored=True)
+SIGNED_4 = Levels(tuple(range(-8, 8)))
+BRIEF_4 = replace(SIGNED_4, brief=True)  # XNNPACK, which runs LiteRT's, keeps scales of blocks in bfloat16
+Q4_0 = replace(SIGNED_4, mirrored=True)
 # ggml's table
 IQ4_NL = Levels((-127, -104, -83, -65, -49, -35, -22, -10, 1, 13, 25, 38, 53, 69, 89, 113), mirrored=True)

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Iterator
-from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -22,8 +21,10 @@ from pocketlm.core.extras import need
 from pocketlm.core.files import atomic_path, read_json
 from pocketlm.core.progress import progress
 from pocketlm.export.base import Check, Converted, Kind, Source
+from pocketlm.export.feedback import BLOCK
 from pocketlm.export.importance import moments_of
 from pocketlm.export.litert_weights import bits, distances, rope_bases, stored_weights
+from pocketlm.export.smooth import multiplied
 from pocketlm.models.litert_file import BEGIN, EXTRA, exported_template, read_container
 from pocketlm.models.load import load_tokenizer
 from pocketlm.models.tokens import TOKENIZER, copy_tokenizer
@@ -31,7 +32,11 @@ from pocketlm.models.tokens import TOKENIZER, copy_tokenizer
 CONTEXT = 2048  # tokens of prompt and answer; every one of them costs cache and, at each step, a product
 PREFILLS = (32, 128, 512)  # tokens of a prompt taken at once
 LENGTHS = (32, 128, 512)  # tokens of a text that an encoder reads
-DISTANCE = {"fp32": 1e-6, "fp16": 1e-3, "int8": 0.03, "int4": 0.2}  # of a matrix to what was stored of it, at most
+# Of a matrix to what was stored of it, at most; heads out of order are at 1 or more. Columns that make up for each other spare the
+# products, not the numbers, and large inputs make columns of one row unlike.
+DISTANCE = {"fp32": 1e-6, "fp16": 1e-3, "int8": 0.12, "int4": 0.35}
+ROUNDED = ("int8", "int4")  # precisions whose matrices are rounded before the trace
+SIZES = (64, 32)  # of int4's blocks, the first that all rows divide into: the larger ones take 3 % less
 UNUSED = ("pooler.", "bert.pooler.")  # what a sentence encoder is saved with and never asked for
 FOLDED = ("position_embeddings.weight", "token_type_embeddings.weight")  # whose rows are constants of each signature
 ASKED, ANSWERED = "What is the weather like today?", 12  # a request to LiteRT-LM, and tokens of the answer
@@ -46,7 +51,7 @@ class LitertFormat:
     """
 
     name = "litert"
-    form = 2
+    form = 3
     precisions: ClassVar[dict[Kind, tuple[str, ...]]] = {
         "decoder": ("int8", "int4", "fp16", "fp32"),
         "encoder": ("int8", "fp16", "fp32"),
@@ -117,23 +122,31 @@ class LitertFormat:
         from pocketlm.export.litert_quantize import quantize, round_matrices, slim
         from pocketlm.export.litert_trace import trace_decoder, trace_encoder
 
-        exact, smaller = aside / "exact.tflite", aside / "smaller.tflite"
+        exact, smaller, size = aside / "exact.tflite", aside / "smaller.tflite", BLOCK
         if source.kind == "encoder":
             trace_encoder(source.folder, exact, lengths=_upto(LENGTHS, _longest_text(source.folder)))
         else:
-            context = self._length(source)
-            change = None
-            if precision == "int4":
-                change = partial(round_matrices, moments=moments_of(source.folder, source.texts))
+            context, size = self._length(source), _block_size(source.folder)
+
+            def change(model: Any) -> None:
+                if precision in ROUNDED:
+                    round_matrices(model, dict(moments_of(source.folder, source.texts)), precision, size)
+
             prefills = _upto(self._prefills, context, last=False)
             trace_decoder(source.folder, exact, context=context, prefills=prefills, change=change)
         tick(1, "quantizing")
         if precision != "fp32":
-            quantize(exact, smaller, precision)
+            quantize(exact, smaller, precision, size)
             smaller.replace(exact)
         tick(1, "packing")
         slim(exact)
         return exact
+
+
+def _block_size(folder: Path) -> int:
+    """Of int4."""
+    columns = [shape[1] for _, shape in _shapes(folder) if len(shape) == 2]
+    return next((size for size in SIZES if all(count % size == 0 for count in columns)), SIZES[-1])
 
 
 _NOTES = {
@@ -217,19 +230,21 @@ def _shapes(folder: Path) -> Iterator[tuple[str, tuple[int, ...]]]:
                     yield name, tuple(kept.get_shape())
 
 
-def _matrices(folder: Path) -> Iterator[NDArray[np.float32]]:
-    """The matrices of a model's folder, one at a time."""
+def _matrices(source: Source, precision: str) -> Iterator[tuple[NDArray[np.float32], tuple[int, ...]]]:
+    """The matrices of a model's folder, one at a time, and whether their columns (0) or rows (1) were multiplied on the way."""
     from safetensors import safe_open
 
+    folder, encoder = source.folder, source.kind == "encoder"
     wanted = {name for name, shape in _shapes(folder) if len(shape) == 2 and not name.endswith(FOLDED)}
+    axes = multiplied([name for name, _ in _shapes(folder)]) if precision in ROUNDED and not encoder else {}
     for file in sorted(folder.glob("*.safetensors")):
         with safe_open(file, "pt") as tensors:
             for name in sorted(wanted.intersection(tensors.keys())):
-                yield tensors.get_tensor(name).float().numpy()
+                yield tensors.get_tensor(name).float().numpy(), (0,) if encoder else axes.get(name, ())
 
 
 def _weights(source: Source, content: bytes, precision: str) -> Check:
-    found = list(distances(_matrices(source.folder), stored_weights(content), columns=source.kind == "encoder"))
+    found = list(distances(_matrices(source, precision), stored_weights(content)))
     worst, bound = max(found, default=float("inf")), DISTANCE[precision]
     told = (
         f"{len(found)} matrices read back; furthest from the source: {worst:.2%} (at most {bound:.2%} at {precision})"

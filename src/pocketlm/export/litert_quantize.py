@@ -1,12 +1,14 @@
 """A .tflite model of float32 weights made smaller: fewer bits, by ai-edge-quantizer, and nothing stored twice.
 
-What 4 bits a weight can hold is decided before the model is traced (`round_matrices`), since only there it is known which
+What few bits a weight can hold is decided before the model is traced (`round_matrices`), since only there it is known which
 matrix is which; the quantizer then finds the same numbers again.
 """
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import cache, partial
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -16,39 +18,66 @@ from numpy.typing import NDArray
 from pocketlm.core.extras import need
 from pocketlm.core.progress import progress
 from pocketlm.core.quiet import muted
-from pocketlm.export.feedback import BLOCK, SIGNED_4, Floats
-from pocketlm.export.importance import Importance
+from pocketlm.export.feedback import BLOCK, BRIEF_4, Floats, Levels, round_in_turn
+from pocketlm.export.smooth import smooth
 from pocketlm.models.litert_file import EXTRA
 
 # the quantizer's name for finding the scales of weights that are rounded already
 ON_GRID = "dequantized_weight_recovery"
+MOST_8 = 127
 ALIGNED = 16  # bytes; where a buffer of weights begins
 LARGEST = 1_900_000_000  # bytes of a FlatBuffer, whose places are signed 32-bit numbers
 
 
-def round_matrices(model: Any, moments: Importance) -> None:
-    """Round the linear layers of a Hugging Face decoder to 4 bits in blocks of 32, so that their products stay: see feedback.py.
+def round_matrices(model: Any, moments: dict[str, Floats], precision: str, size: int = BLOCK) -> None:
+    """Round the linear layers of a Hugging Face decoder as `quantize` will, but so that their products stay: see feedback.py.
+
+    Large inputs, which are rounded to 8 bits as they come, are moved into weights before: see smooth.py.
 
     Args:
-        moments: see importance.moments_of; matrices that have none keep their numbers, and are rounded as they are later.
+        moments: see importance.moments_of; matrices that have none keep their numbers, and are rounded as they are later. They
+            take room, so those that are done with are taken out.
+        precision: int8 or int4.
+        size: weights of a block, at int4.
     """
     import torch
 
+    smooth(model, moments)
+    levels = replace(BRIEF_4, size=size)
     names = [name for name, _ in model.named_parameters() if name in moments and "proj" in name]
     with progress("Rounding", len(names)) as tick, torch.no_grad():
         for name in names:
-            weight = model.get_parameter(name)
-            if moments[name].ndim == 2 and weight.shape[1] % BLOCK == 0:
-                rounded = SIGNED_4.numbers_of(*SIGNED_4.round(weight.detach().numpy(), moments[name]))
+            weight, table = model.get_parameter(name), moments.pop(name)
+            if table.ndim == 2 and weight.shape[1] % size == 0:
+                numbers = weight.detach().numpy()
+                rounded = _in_rows(numbers, table) if precision == "int8" else _in_blocks(numbers, table, levels)
                 weight.copy_(torch.from_numpy(rounded))
             tick()
 
 
-def quantize(file: Path, out: Path, precision: str) -> None:
+def _in_blocks(weight: Floats, moments: Floats, levels: Levels) -> Floats:
+    return levels.numbers_of(*levels.round(weight, moments))
+
+
+def _in_rows(weight: Floats, moments: Floats) -> Floats:
+    """In 8 bits with a scale for each row: a 127th of its largest weight, which stays, so that the quantizer finds the scale again."""
+    sizes, columns = np.abs(weight), count()
+    at = sizes.argmax(axis=1)
+    scale = np.maximum(sizes.max(axis=1), np.float32(1e-30)) / np.float32(MOST_8)
+    largest = weight[np.arange(len(weight)), at]
+
+    def round_(column: Floats) -> Floats:
+        rounded: Floats = np.rint(column / scale).clip(-MOST_8, MOST_8) * scale
+        return np.where(at == next(columns), largest, rounded)
+
+    return round_in_turn(weight, moments, lambda block, share: round_)
+
+
+def quantize(file: Path, out: Path, precision: str, size: int = BLOCK) -> None:
     """Write the .tflite model `file` again in another precision.
 
     int8: embeddings and linear layers as 8-bit integers with a scale for each row, products over activations that are
-    quantized as they come. int4: linear layers in blocks of 32 weights with a scale each, embeddings and the output layer,
+    quantized as they come. int4: linear layers in blocks of `size` weights with a scale each, embeddings and the output layer,
     which small models can least afford to lose, as in int8. fp16: weights stored as float16, computed in float32.
     """
     need("ai_edge_quantizer", "a LiteRT export of this precision", EXTRA, "ai-edge-quantizer")
@@ -62,7 +91,7 @@ def quantize(file: Path, out: Path, precision: str) -> None:
         recipes.add_dynamic_config(".*", operation.EMBEDDING_LOOKUP, 8)
         if precision == "int4":
             _find_scales_our_way()
-            blocks = qtyping.QuantGranularity.BLOCKWISE_32
+            blocks = qtyping.QuantGranularity[f"BLOCKWISE_{size}"]
             recipes.add_dynamic_config(".*", operation.FULLY_CONNECTED, 4, blocks, algorithm_key=ON_GRID)
         else:
             recipes.add_dynamic_config(".*", operation.FULLY_CONNECTED, 8)
@@ -92,22 +121,23 @@ def _find_scales_our_way() -> None:
 def _parameters(operation: Any, config: Any, content: Any = None, values: Any = None) -> Any:
     """The quantizer's parameters of one tensor; see its `get_tensor_quant_params`."""
     from ai_edge_quantizer import qtyping
-    from ai_edge_quantizer.algorithms.uniform_quantize import naive_min_max_quantize
+    from ai_edge_quantizer.algorithms.uniform_quantize import naive_min_max_quantize, uniform_quantize_tensor
 
     if content is None or config.num_bits != 4:
         return naive_min_max_quantize.get_tensor_quant_params(operation, config, content, values)
-    blocks = content.reshape(-1, BLOCK)
+    size = uniform_quantize_tensor.extract_block_size_from_granularity(config.granularity)
+    blocks = content.reshape(-1, size)
     scales = grid_scales(blocks)
     codes = np.rint(blocks / np.maximum(scales, np.float32(1e-30))).clip(-8, 7).astype(np.int8)
-    shape = (content.shape[0], content.shape[1] // BLOCK)
+    shape = (content.shape[0], content.shape[1] // size)
     return qtyping.UniformQuantParams(
         num_bits=4, quantized_dimension=1, scale=scales.reshape(shape), zero_point=np.zeros(shape, np.int32),
-        quantized_data=codes.reshape(content.shape), block_size=BLOCK,
+        quantized_data=codes.reshape(content.shape), block_size=size,
     )  # fmt: skip
 
 
 def grid_scales(blocks: Floats) -> Floats:
-    """For each block (blocks, BLOCK) of multiples -8 to 7 of a float16 number that number (blocks, 1), or another that gives just the
+    """For each block (blocks, size) of multiples -8 to 7 of a float16 number that number (blocks, 1), or another that gives just the
     same; of others the one of least squared error, see `Levels.scales`."""
     most = np.abs(blocks).max(axis=1, keepdims=True)
     found: Floats = np.zeros_like(most)
@@ -119,7 +149,7 @@ def grid_scales(blocks: Floats) -> Floats:
         np.copyto(found, scale, where=fits & (found == 0))
     off = (found[:, 0] == 0) & (most[:, 0] > 0)
     if off.any():
-        found[off] = SIGNED_4.scales(blocks[off], np.ones(BLOCK, np.float32))
+        found[off] = BRIEF_4.scales(blocks[off], np.ones(blocks.shape[1], np.float32))
     return found
 
 

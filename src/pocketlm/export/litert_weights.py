@@ -13,6 +13,7 @@ from pocketlm.core.extras import need
 from pocketlm.models.litert_file import EXTRA
 
 FRONT = 16  # rows by which a stored matrix is recognised
+FITTED = 3  # times columns and rows are fitted in turn, where both were multiplied
 
 
 @dataclass(frozen=True, eq=False)
@@ -111,29 +112,30 @@ def bits(content: bytes) -> int:
     return sum(one.bits for one in stored_weights(content))
 
 
-def distances(wanted: Iterator[NDArray[np.float32]], stored: list[Stored], *, columns: bool = False) -> Iterator[float]:
+def distances(wanted: Iterator[tuple[NDArray[np.float32], tuple[int, ...]]], stored: list[Stored]) -> Iterator[float]:
     """For each matrix its distance to what was stored of it: root of the mean square of the error over that of the matrix.
 
     The stored matrix is the nearest one of that shape among those not taken yet, by its first rows; infinite where none is left.
 
     Args:
-        columns: leave out of account what each column was multiplied with: the converter moves a layer norm's weights into
-            the linear layer behind it.
+        wanted: matrices, each with what is left out of account: what its columns (0), rows (1) or both were multiplied with.
+            The converter moves a layer norm's weights into the linear layer behind it, and so do we large inputs (smooth.py).
     """
     free = [one for one in stored if len(one.shape) == 2]
-    for matrix in wanted:
+    for matrix, multiplied in wanted:
         same = [one for one in free if one.shape == matrix.shape]
         if not same:
             yield float("inf")
             continue
-        nearest = min(same, key=lambda one: _distance(matrix[:FRONT], one.rows(FRONT), columns))
+        nearest = min(same, key=lambda one: _distance(matrix[:FRONT], one.rows(FRONT), multiplied))
         free.remove(nearest)
-        yield _distance(matrix, nearest.numbers, columns)
+        yield _distance(matrix, nearest.numbers, multiplied)
 
 
-def _distance(wanted: NDArray[np.float32], got: NDArray[np.float32], columns: bool) -> float:
-    if columns:
-        wanted = wanted * ((wanted * got).sum(0) / np.maximum(np.square(wanted).sum(0), 1e-30))
+def _distance(wanted: NDArray[np.float32], got: NDArray[np.float32], multiplied: tuple[int, ...]) -> float:
+    for axis in multiplied * (1 if len(multiplied) < 2 else FITTED):
+        power = np.square(wanted).sum(axis, keepdims=True)
+        wanted = wanted * ((wanted * got).sum(axis, keepdims=True) / np.maximum(power, 1e-30))
     error, size = np.square(got - wanted, dtype=np.float64).sum(), np.square(wanted, dtype=np.float64).sum()
     return float(np.sqrt(error / max(float(size), 1e-30)))
 

@@ -181,9 +181,8 @@ class Tensors:
         codes, scales = self.read(f"{name}.codes"), self.read(f"{name}.scales")
         if f"{name}.even" in self:  # see onnx_weights.quantize_rows
             return codes.T * scales[:, None] * self.read(f"{name}.even"), 8
-        zeros = self.read(f"{name}.zeros") if f"{name}.zeros" in self else None
         bits = 8 * codes.shape[-1] // BLOCK
-        return dequantize(Blocks(bits, codes, scales, zeros)), bits
+        return dequantize(Blocks(bits, codes, scales)), bits
 
     def steps(self, name: str) -> Floats | None:
         """What one integer more is worth, (rows, columns), of a matrix whose rows have one scale each; None of another."""

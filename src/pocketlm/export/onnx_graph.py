@@ -109,8 +109,7 @@ class Graph:
                 "FusedMatMul", x, self._floats(matrix), domain=RUNTIME, transB=1, outputs=() if bias else outputs
             )
             return self.node("Add", product, bias, outputs=outputs) if bias else product
-        zeros = [] if bits == 4 else [""]
-        inputs = [x, *self._blocks(matrix), *zeros, "", bias] if bias else [x, *self._blocks(matrix)]
+        inputs = [x, *self._blocks(matrix), *(["", "", bias] if bias else [])]
         # accuracy level 4: the other factor is rounded to 8-bit integers too, which is what makes it fast
         return self.node(
             "MatMulNBits", *inputs, domain=RUNTIME, outputs=outputs,
@@ -154,9 +153,9 @@ class Graph:
         if bits > 8:
             rows = self.node("Gather", matrix, ids)
             return rows if bits == 32 else self.node("Cast", rows, to=1)
-        codes, *others = self._blocks(matrix)
+        codes, scales = self._blocks(matrix)
         return self.node(
-            "GatherBlockQuantized", codes + ".rows", ids, *others, domain=RUNTIME,
+            "GatherBlockQuantized", codes + ".rows", ids, scales, domain=RUNTIME,
             bits=bits, block_size=BLOCK, gather_axis=0, quantize_axis=1,
         )  # fmt: skip
 
@@ -182,8 +181,6 @@ class Graph:
         if table:  # the same bytes once more, as rows for the lookup
             self._declare(f"{name}.codes.rows", blocks.codes.reshape(len(weight), -1), place)
         self._store(f"{name}.scales", blocks.scales)
-        if blocks.zeros is not None:
-            self._store(f"{name}.zeros", blocks.zeros)
         return bits
 
     def _floats(self, name: str) -> str:
@@ -191,9 +188,8 @@ class Graph:
         return name if self._stored[name] == 32 else self._widened(name)
 
     def _blocks(self, name: str) -> list[str]:
-        """Codes, scales and zeros of a matrix that is stored in blocks."""
-        zeros = [f"{name}.zeros"] if self._stored[name] == 4 else []
-        return [f"{name}.codes", self._widened(f"{name}.scales"), *zeros]
+        """Codes and scales of a matrix that is stored in blocks."""
+        return [f"{name}.codes", self._widened(f"{name}.scales")]
 
     def _widened(self, name: str) -> str:
         """A float16 tensor in float32: half the bytes in the file; the runtime widens it once, when it loads."""

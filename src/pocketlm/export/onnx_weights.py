@@ -1,15 +1,15 @@
 """The weights of an ONNX export: read from safetensors, made into blocks of small integers, and back into numbers.
 
-A row of a matrix is cut into blocks of BLOCK weights. A block is stored as one float16 scale, integers of `bits` bits and,
-where it pays, the integer that means zero: weight = (integer - zero) * scale. That is the layout of ONNX Runtime's operators
-MatMulNBits and GatherBlockQuantized. Encoders, which read many tokens at once, have one float32 scale a row instead.
+A row of a matrix is cut into blocks of BLOCK weights. A block is stored as one float16 scale and integers of `bits` bits:
+weight = (integer - 2 ** (bits - 1)) * scale. That is the layout of ONNX Runtime's operators MatMulNBits and
+GatherBlockQuantized. Encoders, which read many tokens at once, have one float32 scale a row instead.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,10 +19,9 @@ from numpy.typing import NDArray
 from pocketlm.core.errors import InputError
 from pocketlm.core.files import read_json
 from pocketlm.core.machine import cores
-from pocketlm.export.feedback import BLOCK, Floats, Rounder, inverse, round_in_turn, shares_of
+from pocketlm.export.feedback import BLOCK, Q4_0, Floats, inverse, shares_of
 
-SHRINKS = (1.0, 0.9, 0.8, 0.7)  # of a 4-bit block's range that are tried: cutting its ends refines the rest
-REFINED = 2  # times the scale of a try is refined
+LEVELS = replace(Q4_0, brief=True)  # at 4 bits; the runtime's kernels for Arm keep scales in bfloat16
 # Of integers that are one scale a row. Processors without 8-bit dot products add two products of a byte and a signed byte in
 # 16 bits: with 127 that overflows often enough to show (cosine 0.994 instead of 0.998), with 96 it does not.
 LIMIT = 96
@@ -87,21 +86,18 @@ class Blocks:
     Attributes:
         codes: (rows, blocks, bytes) uint8; of two 4-bit integers in a byte the first is the lower.
         scales: (rows, blocks) float16.
-        zeros: (rows, bytes) uint8, packed as `codes` are; None where 2 ** (bits - 1) means zero in every block.
     """
 
     bits: int
     codes: NDArray[np.uint8]
     scales: NDArray[np.float16]
-    zeros: NDArray[np.uint8] | None = None
 
 
 def quantize(weight: Floats, bits: int, moments: Floats | None = None, *, feedback: bool = True) -> Blocks:
     """A matrix whose columns divide into blocks, rounded to integers of `bits` (4 or 8) bits.
 
-    At 8 bits the largest weight of a block decides its scale. At 4 bits each block takes, of several ranges, the one of least
-    squared error, with a zero of its own; and where the moments are known, columns make up for what the ones before them lost
-    (GPTQ, arXiv:2210.17323).
+    At 8 bits the largest weight of a block decides its scale. At 4 bits each block takes, of several scales, the one of least
+    squared error; and where the moments are known, columns make up for what the ones before them lost (GPTQ, arXiv:2210.17323).
 
     Args:
         moments: (columns, columns) mean products of the matrix's inputs, or only their mean squares (columns,); used at 4 bits.
@@ -110,24 +106,20 @@ def quantize(weight: Floats, bits: int, moments: Floats | None = None, *, feedba
     rows, columns = weight.shape
     count = columns // BLOCK
     if bits == 4 and moments is not None and moments.ndim == 2 and feedback:
-        codes, scales, zeros = _round_in_turn(weight, moments)
+        codes, scales = LEVELS.round(weight, moments)
     else:
         share = shares_of(np.ones(columns, np.float32) if moments is None else moments)
 
-        def convert(start: int) -> _Piece:
+        def convert(start: int) -> tuple[NDArray[np.uint8], NDArray[np.float16]]:
             piece = np.ascontiguousarray(weight[start : start + step]).reshape(-1, BLOCK)
             return _round_8(piece) if bits == 8 else _round_4(piece, np.tile(share, (len(piece) // count, 1)))
 
         step = max(1, PIECE // count)
         with ThreadPoolExecutor(cores()) as pool:
             done = list(pool.map(convert, range(0, rows, step)))
-        codes, scales, zeros = (np.concatenate(part) for part in zip(*done, strict=True))
-    return Blocks(
-        bits,
-        pack(codes.reshape(-1, BLOCK), bits).reshape(rows, count, -1),
-        scales.reshape(rows, count),
-        None if bits == 8 else pack(zeros.reshape(rows, count), bits),
-    )
+        codes, scales = (np.concatenate(part) for part in zip(*done, strict=True))
+    packed = pack(codes.reshape(-1, BLOCK), bits).reshape(rows, count, -1)
+    return Blocks(bits, packed, scales.reshape(rows, count))
 
 
 def quantize_rows(weight: Floats, inputs: Floats | None = None) -> tuple[NDArray[np.int8], Floats, Floats]:
@@ -188,81 +180,30 @@ def _lost(weight: Floats, wide: Floats, inputs: Floats) -> float:
 
 def dequantize(blocks: Blocks) -> Floats:
     """The matrix that a runtime computes with."""
-    rows, count = blocks.scales.shape
     codes = unpack(blocks.codes, blocks.bits).astype(np.float32)
-    zeros: Any = np.float32(2 ** (blocks.bits - 1))
-    if blocks.zeros is not None:
-        zeros = unpack(blocks.zeros, blocks.bits)[:, :count, None].astype(np.float32)
-    matrix: Floats = ((codes - zeros) * blocks.scales.astype(np.float32)[:, :, None]).reshape(rows, -1)
+    numbers = (codes - np.float32(2 ** (blocks.bits - 1))) * blocks.scales.astype(np.float32)[:, :, None]
+    matrix: Floats = numbers.reshape(len(codes), -1)
     return matrix
 
 
 def pack(values: NDArray[np.uint8], bits: int) -> NDArray[np.uint8]:
-    """Integers along the last axis into bytes, the first in the lowest bits; an odd end is filled with zeros."""
-    if bits == 8:
-        return values
-    padded = np.pad(values, [(0, 0)] * (values.ndim - 1) + [(0, values.shape[-1] % 2)])
-    return padded[..., 0::2] | padded[..., 1::2] << np.uint8(4)
+    """Integers along the last axis, an even number of them, into bytes, the first in the lowest bits."""
+    return values if bits == 8 else values[..., 0::2] | values[..., 1::2] << np.uint8(4)
 
 
 def unpack(packed: NDArray[np.uint8], bits: int) -> NDArray[np.uint8]:
-    """The reverse of `pack`; a filled end stays."""
+    """The reverse of `pack`."""
     if bits == 8:
         return packed
     return np.stack([packed & 15, packed >> 4], axis=-1).reshape(*packed.shape[:-1], -1)
 
 
-_Piece = tuple[NDArray[np.uint8], NDArray[np.float16], NDArray[np.uint8]]
-
-
-def _round_8(weight: Floats) -> _Piece:
+def _round_8(weight: Floats) -> tuple[NDArray[np.uint8], NDArray[np.float16]]:
     scales = (np.abs(weight).max(axis=1, keepdims=True) / np.float32(127)).astype(np.float16)
     codes = np.rint(weight * inverse(scales)).clip(-127, 127) + 128
-    return codes.astype(np.uint8), scales, np.full_like(scales, 128, dtype=np.uint8)
+    return codes.astype(np.uint8), scales
 
 
-def _round_4(weight: Floats, importance: Floats) -> _Piece:
-    """The best of several ranges for every block: lowest and highest weight, each drawn in towards zero.
-
-    The scale of each try is then the one of least squared error for its integers (as in ggml's k-quants), and the integers are
-    rounded anew.
-    """
-    low, high = weight.min(axis=1, keepdims=True).clip(max=0), weight.max(axis=1, keepdims=True).clip(min=0)
-    heavy, best = importance * weight, np.full((len(weight), 1), np.inf, np.float32)
-    codes, zeros = np.zeros_like(weight), np.zeros_like(best)
-    scales = np.zeros_like(best, dtype=np.float16)
-    for shrink in SHRINKS:
-        scale = ((high - low) * np.float32(shrink / 15)).astype(np.float16)
-        zero = np.rint(-low * np.float32(shrink) * inverse(scale))
-        for _ in range(REFINED):
-            code = (np.rint(weight * inverse(scale)) + zero).clip(0, 15) - zero
-            power = np.maximum(_sum(importance * code * code), np.float32(1e-30))
-            scale = (_sum(heavy * code) / power).astype(np.float16)
-        error = _sum(importance * (code * scale.astype(np.float32) - weight) ** 2)
-        better = error < best
-        for kept, tried in ((best, error), (codes, code + zero), (scales, scale), (zeros, zero)):
-            np.copyto(kept, tried, where=better)
-    return codes.astype(np.uint8), scales, zeros.astype(np.uint8)
-
-
-def _round_in_turn(weight: Floats, moments: Floats) -> _Piece:
-    """As `_round_4`, and columns make up for those before them."""
-    scales, zeros = [], []
-
-    def grid(block: Floats, share: Floats) -> Rounder:
-        _, scale, zero = _round_4(block, np.tile(share, (len(block), 1)))
-        scales.append(scale)
-        zeros.append(zero)
-        wide, narrow, middle = scale[:, 0].astype(np.float32), inverse(scale)[:, 0], zero[:, 0].astype(np.float32)
-        return lambda column: ((np.rint(column * narrow) + middle).clip(0, 15) - middle) * wide
-
-    blocks = round_in_turn(weight, moments, grid).reshape(len(weight), -1, BLOCK)
-    scale, zero = np.concatenate(scales, axis=1), np.concatenate(zeros, axis=1)
-    codes = np.rint(blocks * inverse(scale)[:, :, None]) + zero[:, :, None]
-    return codes.astype(np.uint8), scale, zero
-
-
-def _sum(values: Floats) -> Floats:
-    """Of each block, (blocks, 1)."""
-    total: Floats = values.sum(axis=1, keepdims=True)
-    return total
+def _round_4(weight: Floats, share: Floats) -> tuple[NDArray[np.uint8], NDArray[np.float16]]:
+    scales = LEVELS.scales(weight, share)
+    return LEVELS.places(weight * inverse(scales)), scales

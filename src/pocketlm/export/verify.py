@@ -6,9 +6,10 @@ give a model that talks, worse. So tokens, prompts, odds, score and ends are eac
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from pocketlm.core.errors import PocketError
@@ -37,7 +38,8 @@ DEFAULT_ANSWER = 24  # tokens of a free answer where there are no rows
 
 @dataclass(frozen=True)
 class Verification:
-    """All checks; where there were rows, the report of the exported file and the paired comparison with the model's."""
+    """All checks; where there were rows, the report of the exported file (of its weights on torch, where nothing here runs it) and
+    the paired comparison with the model's."""
 
     checks: list[Check]
     report: Report | None = None
@@ -66,7 +68,9 @@ def verify(
     if not format.executes:
         if leave := getattr(format, "leave_check", None):
             leave(folder, cases(subject))
-        return Verification([*checks, not_executed(format)])
+        checks = [*checks, not_executed(format)]
+        twin = getattr(format, "twin", None)
+        return _verify_twin(subject, twin, folder, converted, checks) if twin else Verification(checks)
     try:
         engine = format.open(folder, subject.source.kind, threads=threads)
     except PocketError as error:
@@ -77,6 +81,32 @@ def verify(
     finally:
         engine.close()
     return replace(found, checks=[*checks, *found.checks])
+
+
+def _verify_twin(subject: Subject, twin: Any, folder: Path, converted: Converted, checks: list[Check]) -> Verification:
+    """Odds, ends and score of the weights that a file holds, on torch, where nothing else runs it."""
+    if not all(check.passed for check in checks):
+        return Verification(checks)
+    encoder = subject.source.kind == "encoder"
+    with TemporaryDirectory(dir=folder.parent) as aside:
+        twin(subject.source, folder, Path(aside))
+        engine = _on_torch(Path(aside), encoder)
+        try:
+            found = (_judge_encoder if encoder else _judge_decoder)(subject, engine, converted)
+        finally:
+            engine.close()
+    named = [replace(check, name=f"{check.name} of its weights on torch") for check in found.checks]
+    return replace(found, checks=[*checks, *named])
+
+
+def _on_torch(folder: Path, encoder: bool) -> Any:
+    if encoder:
+        from pocketlm.engines.embedder import EncoderEmbedder
+
+        return EncoderEmbedder(folder)
+    from pocketlm.engines.torch_engine import TorchEngine
+
+    return TorchEngine(folder)
 
 
 def not_executed(format: Format) -> Check:
@@ -90,19 +120,15 @@ def cases(subject: Subject) -> list[Case]:
     """Prompts with what the model itself makes of them, for a system that runs what this one cannot."""
     tokenizer = subject.tokenizer
     if subject.source.kind == "encoder":
-        from pocketlm.engines.embedder import EncoderEmbedder
-
-        embedder = EncoderEmbedder(subject.source.folder)
+        embedder = _on_torch(subject.source.folder, encoder=True)
         vectors = embedder.embed(SENTENCES)
         embedder.close()
         ids = [tokenizer(text)["input_ids"] for text in SENTENCES]
         return [
             Case(text, own, vector=list(map(float, v))) for text, own, v in zip(SENTENCES, ids, vectors, strict=True)
         ]
-    from pocketlm.engines.torch_engine import TorchEngine
-
     prompts, most = _prompts(subject)
-    engine = TorchEngine(subject.source.folder)
+    engine = _on_torch(subject.source.folder, encoder=False)
     answers = engine.generate(prompts, max_tokens=most)
     asked = [engine.tokenize(prompt) for prompt in prompts]
     odds = engine.odds([(prompt, answer.ids[:1]) for prompt, answer in zip(asked, answers, strict=True)], top=TOP_KEPT)
@@ -139,18 +165,18 @@ class _Remembering:
 
 def _verify_decoder(subject: Subject, engine: Any, converted: Converted) -> Verification:
     assert subject.template
-    tokenizer = subject.tokenizer
-
-    def wanted(text: str) -> list[int]:
-        ids: list[int] = tokenizer(text, add_special_tokens=False)["input_ids"]
-        return ids
-
-    engine = _Remembering(engine)
-    checks = [same_ids(_texts(subject), engine.tokenize, wanted)]
+    checks = [same_ids(_texts(subject), engine.tokenize, _tokenize(subject))]
     render = getattr(engine, "render", None)
     if render:
         checks.append(same_prompts(subject.dialogues(), subject.template, render))
-    checks += _beside(subject, engine, wanted, converted)
+    found = _judge_decoder(subject, engine, converted)
+    return replace(found, checks=[*checks, *found.checks])
+
+
+def _judge_decoder(subject: Subject, engine: Any, converted: Converted) -> Verification:
+    """What it makes of prompts, beside the model itself."""
+    engine = _Remembering(engine)
+    checks = _beside(subject, engine, converted)
     if not subject.rows or subject.reference is None:
         return Verification(checks)
     reference = subject.reference()
@@ -159,6 +185,17 @@ def _verify_decoder(subject: Subject, engine: Any, converted: Converted) -> Veri
     comparison = compare(reference, report)
     checks += [_score(report, comparison, subject.tolerance), _endless(reference, report)]
     return Verification(checks, report, comparison)
+
+
+def _tokenize(subject: Subject) -> Callable[[str], list[int]]:
+    """The training tokenizer's way."""
+    tokenizer = subject.tokenizer
+
+    def tokenize(text: str) -> list[int]:
+        ids: list[int] = tokenizer(text, add_special_tokens=False)["input_ids"]
+        return ids
+
+    return tokenize
 
 
 def _texts(subject: Subject) -> list[str]:
@@ -172,12 +209,10 @@ def _texts(subject: Subject) -> list[str]:
     return texts + odd_strings(STRINGS - len(texts), template.marks)
 
 
-def _beside(subject: Subject, engine: Any, tokenize: Any, converted: Converted) -> list[Check]:
+def _beside(subject: Subject, engine: Any, converted: Converted) -> list[Check]:
     """Odds and free answers, beside the model itself, which is opened once for both."""
-    from pocketlm.engines.torch_engine import TorchEngine
-
     prompts, most = _prompts(subject)
-    reference = TorchEngine(subject.source.folder)
+    tokenize, reference = _tokenize(subject), _on_torch(subject.source.folder, encoder=False)
     try:
         ours: list[Generation] = reference.generate(prompts, max_tokens=most)
         pairs: list[tuple[Ids, Ids]] = [
@@ -226,19 +261,23 @@ def _endless(reference: Report, report: Report) -> Check:
 
 
 def _verify_encoder(subject: Subject, embedder: Any, converted: Converted) -> Verification:
-    from pocketlm.engines.embedder import EncoderEmbedder
-
     checks = []
     tokenizer = subject.tokenizer
     if hasattr(embedder, "tokenize"):
         checks.append(
             same_ids(odd_strings(STRINGS), embedder.tokenize, lambda text: list(tokenizer(text)["input_ids"]))
         )
-    reference = EncoderEmbedder(subject.source.folder)
+    found = _judge_encoder(subject, embedder, converted)
+    return replace(found, checks=[*checks, *found.checks])
+
+
+def _judge_encoder(subject: Subject, embedder: Any, converted: Converted) -> Verification:
+    """What it makes of texts, beside the model itself."""
+    reference = _on_torch(subject.source.folder, encoder=True)
     texts = [*SENTENCES, " ".join(SENTENCES)]
     # of a tuned model the texts of its job: its vectors of odd strings lie between all and turn at a rounding
     texts += [row.text for row in spread(subject.rows, TEXTS)] or [t for t in odd_strings(TEXTS, seed=1) if t.strip()]
-    checks.append(same_vectors(reference, embedder, texts, bound_for(converted.bits_per_weight)))
+    checks = [same_vectors(reference, embedder, texts, bound_for(converted.bits_per_weight))]
     reference.close()
     if not subject.rows or subject.reference is None:
         return Verification(checks)
