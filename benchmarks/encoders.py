@@ -322,7 +322,7 @@ def exported(data: Path, quick: bool) -> dict[str, float]:
         found[f"{key}_mb"] = bundle.info["size_mb"]
         lost = same = float("nan")
         if bundle.comparison:
-            lost, same = -100 * bundle.comparison["difference"], bundle.comparison["same"]
+            lost, same = 0.0 - 100 * bundle.comparison["difference"], bundle.comparison["same"]
             here = "" if bundle.info["executed"] else "on_torch_"  # its weights there, since nothing here runs the file
             found |= {f"{key}_{here}points_lost": lost, f"{key}_{here}same": same}
         near = "; ".join(check.found for check in bundle.checks if "cosine" in check.found)

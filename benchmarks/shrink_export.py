@@ -122,7 +122,7 @@ def _one(subject: Any, folder: Path, name: str, bits: str, fp32: float) -> dict[
     found |= {f"{key}_convert_seconds": alone["seconds"], f"{key}_memory_gb": alone["memory_gb"]}
     lost = same = None
     if bundle.comparison:
-        lost, same = -100 * bundle.comparison["difference"], bundle.comparison["same"]
+        lost, same = 0.0 - 100 * bundle.comparison["difference"], bundle.comparison["same"]
         here = "" if info["executed"] else "on_torch_"  # its weights there, since nothing here runs the file
         found |= {f"{key}_{here}points_lost": lost, f"{key}_{here}same": same}
     ran = f"{lost:>8.2f}{same:>8.1%}" if lost is not None else f"{'not executed':>16}"

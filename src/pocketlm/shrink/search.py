@@ -260,7 +260,7 @@ def frontier(trials: Sequence[Trial]) -> list[Trial]:
     """Those than which none is both smaller and better, the smallest first."""
     best: list[Trial] = []
     once = {trial.key: trial for trial in trials}.values()
-    for trial in sorted(once, key=lambda one: (one.size_mb, -one.kept, -one.score)):
+    for trial in sorted(once, key=_order):
         if not best or trial.kept > best[-1].kept:
             best.append(trial)
     return best
@@ -268,6 +268,9 @@ def frontier(trials: Sequence[Trial]) -> list[Trial]:
 
 def passing(trials: Sequence[Trial], goal: Goal) -> list[Trial]:
     """Those that pass, the smallest first; of those as small the one that keeps most."""
-    return sorted(
-        (trial for trial in trials if trial.passes(goal)), key=lambda one: (one.size_mb, -one.kept, -one.score)
-    )
+    return sorted((trial for trial in trials if trial.passes(goal)), key=_order)
+
+
+def _order(trial: Trial) -> tuple[float, float, float]:
+    """The smallest first; of those as small the one that keeps most, then the one that scores best."""
+    return trial.size_mb, -trial.kept, -trial.score

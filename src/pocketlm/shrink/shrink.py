@@ -29,7 +29,6 @@ class Shrunk:
     Attributes:
         original: the run that was to become smaller.
         rows: that taught the healing, and by which was chosen.
-        passed: those of the trials that pass, the smallest first.
         home: the search's folder.
     """
 
@@ -37,8 +36,12 @@ class Shrunk:
     goal: Goal
     rows: Rows
     trials: list[Trial]
-    passed: list[Trial]
     home: Path
+
+    @property
+    def passed(self) -> list[Trial]:
+        """Those of the trials that pass, the smallest first."""
+        return passing(self.trials, self.goal)
 
     def show(self, chosen: Trial | None) -> str:
         """Draw the picture, and return the table of it, both with a mark on what was chosen."""
@@ -70,7 +73,7 @@ def shrink(original: Run, goal: Goal, requests: int) -> Shrunk:
         raise InputError(f"{folder}: gets none of its {len(rows.valid)} validation rows right; train it longer first")
     rows = imagine(rows, original, home, requests)
     trials = Search(original, rows, reference, goal, home).run()
-    found = Shrunk(original, goal, rows, trials, passing(trials, goal), home)
+    found = Shrunk(original, goal, rows, trials, home)
     found.show(None)  # the proof takes minutes, and may be stopped
     return found
 
