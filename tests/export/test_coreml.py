@@ -41,7 +41,7 @@ from pocketlm.export.coreml_facts import generation
 from pocketlm.export.coreml_interpret import OPERATIONS, Interpreter
 from pocketlm.export.coreml_mac import mac_check
 from pocketlm.export.coreml_package import look_up, read_package, shift_scale
-from pocketlm.export.importance import moments_of
+from pocketlm.export.importance import is_delicate, moments_of
 
 CONTEXT = 64
 FORMAT = CoreMlFormat(context=CONTEXT)
@@ -223,11 +223,8 @@ def test_low_bits_are_what_is_stored(
     assert not failed(checks), checks
     package, moments = read_package(tmp_path / "out" / PACKAGE), moments_of(tiny_llama, source.texts)
     for name, (tensor, stored) in stored_tensors(source, package).items():
-        table = "embed" in name  # whose rows are looked up
-        read, finer = moments.get(name), precision == "int4" and "v_proj" in name  # of two blocks no way down is
-        if table and read is not None:
-            read = read.diagonal()
-        want = compress(tensor.half(), "int8" if finer else precision, vocabulary=table, moments=read)
+        stored_in = "int8" if precision == "int4" and is_delicate(name, 2) else precision
+        want = compress(tensor.half(), stored_in, vocabulary="embed" in name, moments=moments.get(name))
         if want is not None:  # what is in the file is bit for bit what was chosen
             data, scale = want.data.numpy(), want.scale.numpy()
             dense = look_up(data, scale) if want.kind == "table" else shift_scale(data, scale)

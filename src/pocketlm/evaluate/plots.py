@@ -35,8 +35,8 @@ class Axis:
         return self.start + share * (self.end - self.start)
 
     def ticks(self, most: int = 6) -> list[float]:
-        """Round values: 1, 2, 5 times a power of ten."""
-        if not self.log:
+        """Round values: 1, 2, 5 times a power of ten, or multiples of one where the axis spans less than a decade."""
+        if not self.log or self.high < 10 * self.low:
             step = round_up((self.high - self.low) / most)
             return [i * step for i in range(math.ceil(self.low / step), math.floor(self.high / step + 1e-9) + 1)]
         decades = range(math.floor(math.log10(self.low)), math.ceil(math.log10(self.high)) + 1)

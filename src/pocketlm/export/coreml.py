@@ -7,7 +7,6 @@ weight dequantized and compared, and the very program interpreted beside transfo
 
 from __future__ import annotations
 
-import re
 import shutil
 import sys
 from collections.abc import Mapping, Sequence
@@ -48,7 +47,7 @@ class CoreMlFormat:
     context: int = CONTEXT
     name: str = "coreml"
     runtime: str = "Core ML (iOS 18, macOS 15 and later)"
-    form: int = 2
+    form: int = 3
 
     @property
     def precisions(self) -> Mapping[Kind, tuple[str, ...]]:
@@ -220,13 +219,11 @@ def _compress(program: Any, precision: str, moments: Importance, layers: int) ->
     for operation in [op for op in block.operations if op.op_type == "const" and _is_matrix(op)]:
         looked_up = any(user.op_type == "gather" for user in operation.outputs[0].child_ops)
         weight, name = torch.from_numpy(operation.outputs[0].val), operation.name.removesuffix("_to_fp16")
-        read = moments.get(name)
         found = compress(
             weight,
-            "int8" if precision == "int4" and _is_finer(name, layers) else precision,
+            "int8" if precision == "int4" and is_delicate(name, layers) else precision,
             vocabulary=looked_up or "lm_head" in name,
-            # columns that make up for each other would cost the rows that are looked up
-            moments=read.diagonal() if looked_up and read is not None and read.ndim == 2 else read,
+            moments=moments.get(name),
         )
         if found is not None:
             with block:
@@ -235,12 +232,6 @@ def _compress(program: Any, precision: str, moments: Importance, layers: int) ->
                 anchor_op=operation, old_var=operation.outputs[0], new_var=stored, force_replace=True
             )
             block.remove_ops([operation])
-
-
-def _is_finer(name: str, layers: int) -> bool:
-    """Whether a decoder's matrix keeps 8 bits at int4: values, and the ways down that lose most."""
-    found = re.fullmatch(r"model\.layers\.(\d+)\.(self_attn\.v|mlp\.down)_proj\.weight", name)
-    return found is not None and (found[2] == "self_attn.v" or is_delicate(int(found[1]), layers))
 
 
 def _is_matrix(operation: Any) -> bool:

@@ -196,7 +196,7 @@ class GgufFormat:
     """
 
     name = "gguf"
-    form = 2
+    form = 3
     precisions: Mapping[Kind, tuple[str, ...]] = {
         "decoder": (
             "q8_0", "q6_k", "q5_k", "q5_1", "q5_0", "q4_k", "q4_1", "q4_0", "iq4_nl", "q3_k", "q2_k", "f16", "bf16", "f32",

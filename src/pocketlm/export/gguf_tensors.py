@@ -28,6 +28,7 @@ from pocketlm.core.files import read_json
 from pocketlm.core.progress import progress
 from pocketlm.export.feedback import IQ4_NL, Q4_0, Levels
 from pocketlm.export.gguf_families import Config, Family, rope_factors
+from pocketlm.export.importance import is_delicate
 
 Weight = NDArray[np.float32]
 
@@ -130,10 +131,7 @@ class PlannedTensor:
             weight = weight + np.float32(self.shift)
         if self.heads:
             weight = permute(weight, self.heads)
-        costs = importance.get(self.origin)
-        if costs is not None and costs.ndim == 2 and self.name == "token_embd.weight":
-            costs = costs.diagonal()  # its rows are also looked up, and columns that make up for each other lose there
-        return quantize(weight, self.kind, costs)
+        return quantize(weight, self.kind, importance.get(self.origin))
 
 
 _DTYPES = {"F32": np.float32, "F16": np.float16, "BF16": np.uint16}
@@ -167,7 +165,7 @@ def plan_tensors(
         name = names.get_name(source_name.removeprefix("bert."), try_suffixes=(".weight", ".bias"))
         if name is None:
             raise InputError(f"{folder}: tensor {source_name} has no place in a GGUF of this family")
-        wanted = _wanted(name, source.shape, layers, precision, groups)
+        wanted = _wanted(name, source_name, source.shape, layers, precision, groups)
         heads = 0
         if family.permutes and ".attn_q." in name:
             heads = config["num_attention_heads"]
@@ -184,7 +182,9 @@ def _is_left_out(name: str, config: Config, family: Family) -> bool:
     return name == "lm_head.weight" and bool(config.get("tie_word_embeddings", config["model_type"] == "gemma3_text"))
 
 
-def _wanted(name: str, shape: tuple[int, ...], layers: int, precision: str, groups: Mapping[str, str]) -> Kind:
+def _wanted(
+    name: str, origin: str, shape: tuple[int, ...], layers: int, precision: str, groups: Mapping[str, str]
+) -> Kind:
     if len(shape) == 1 or name in ALWAYS_F32:
         return Kind.F32  # norms and biases: tiny, and llama.cpp adds them in float32
     group = group_of(name, layers) or ""
@@ -194,17 +194,7 @@ def _wanted(name: str, shape: tuple[int, ...], layers: int, precision: str, grou
     kind = PRECISIONS[precision][0]
     if group == "embedding":
         return _for_embedding(kind, shape)
-    return Kind.Q6_K if bits(kind) < 5 and find_spec("libgguf") and _is_delicate(name, layers) else kind
-
-
-def _is_delicate(name: str, layers: int) -> bool:
-    """Values, and every fourth of the MLPs' output products with those at both ends: they lose most by few bits, and
-    llama-quantize's mixes of medium size give them more too."""
-    match = re.fullmatch(r"blk\.(\d+)\.(attn_v|ffn_down)\.weight", name)
-    if not match:
-        return False
-    layer, end = int(match[1]), layers // 10
-    return match[2] == "attn_v" or layer < end or layer >= layers - end or layer % 4 == 0
+    return Kind.Q6_K if bits(kind) < 5 and find_spec("libgguf") and is_delicate(origin, layers) else kind
 
 
 def _for_embedding(kind: Kind, shape: tuple[int, ...]) -> Kind:

@@ -31,7 +31,7 @@ class OnnxFormat:
     """ONNX, see `export.base.Format`. Tensors pass through one at a time; only int4 opens the model, to weigh its inputs."""
 
     name = "onnx"
-    form = 4
+    form = 5
     precisions: ClassVar[dict[Kind, tuple[str, ...]]] = {
         "decoder": ("int8", "int4", "fp16", "fp32"),
         "encoder": ("int8", "fp16", "fp32"),

@@ -175,10 +175,9 @@ class Graph:
         if bits > 8:
             self._store(name, weight.astype(np.float32 if bits == 32 else np.float16))
             return bits
-        table = name.endswith(TABLES)  # its rows are also looked up, so they stay as near as they can
-        blocks = quantize(weight, bits, self.moments.get(name), feedback=not table)
+        blocks = quantize(weight, bits, self.moments.get(name))
         place = self._store(f"{name}.codes", blocks.codes)
-        if table:  # the same bytes once more, as rows for the lookup
+        if name.endswith(TABLES):  # the same bytes once more, as rows for the lookup
             self._declare(f"{name}.codes.rows", blocks.codes.reshape(len(weight), -1), place)
         self._store(f"{name}.scales", blocks.scales)
         return bits

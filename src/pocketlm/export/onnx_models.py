@@ -170,8 +170,7 @@ def _layer(graph: Graph, config: Any, layer: int, x: str, lengths: tuple[str, st
         gate = graph.node("Mul", gate, graph.node("Sigmoid", gate))
     else:
         gate = graph.node("Gelu", gate, approximate="tanh")
-    delicate = is_delicate(layer, config.num_hidden_layers)
-    added = graph.linear(graph.node("Mul", gate, up), f"{name}.mlp.down_proj", finer=delicate)
+    added = _linear(graph, config, graph.node("Mul", gate, up), f"{name}.mlp.down_proj")
     if gemma:
         added = graph.norm(added, f"{name}.post_feedforward_layernorm.weight", epsilon, 1.0)
     return graph.node("Add", x, added)
@@ -179,7 +178,7 @@ def _layer(graph: Graph, config: Any, layer: int, x: str, lengths: tuple[str, st
 
 def _attention(graph: Graph, config: Any, layer: int, x: str, lengths: tuple[str, str]) -> str:
     name, kind = f"model.layers.{layer}.self_attn", layer_kind(config, layer)
-    query, key, value = (graph.linear(x, f"{name}.{part}_proj", finer=part == "v") for part in "qkv")
+    query, key, value = (_linear(graph, config, x, f"{name}.{part}_proj") for part in "qkv")
     if f"{name}.q_norm.weight" in graph.weights:
         query, key = (
             _head_norm(graph, config, y, f"{name}.{part}_norm.weight") for y, part in ((query, "q"), (key, "k"))
@@ -194,6 +193,11 @@ def _attention(graph: Graph, config: Any, layer: int, x: str, lengths: tuple[str
         scale=float(scale) ** -0.5, do_rotary=1, rotary_interleaved=0,
     )  # fmt: skip
     return graph.linear(out, f"{name}.o_proj")
+
+
+def _linear(graph: Graph, config: Any, x: str, name: str) -> str:
+    """A matrix that some precisions store finer than others."""
+    return graph.linear(x, name, finer=is_delicate(f"{name}.weight", config.num_hidden_layers))
 
 
 def _head_norm(graph: Graph, config: Any, x: str, name: str) -> str:

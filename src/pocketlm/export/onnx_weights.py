@@ -93,7 +93,7 @@ class Blocks:
     scales: NDArray[np.float16]
 
 
-def quantize(weight: Floats, bits: int, moments: Floats | None = None, *, feedback: bool = True) -> Blocks:
+def quantize(weight: Floats, bits: int, moments: Floats | None = None) -> Blocks:
     """A matrix whose columns divide into blocks, rounded to integers of `bits` (4 or 8) bits.
 
     At 8 bits the largest weight of a block decides its scale. At 4 bits each block takes, of several scales, the one of least
@@ -101,11 +101,10 @@ def quantize(weight: Floats, bits: int, moments: Floats | None = None, *, feedba
 
     Args:
         moments: (columns, columns) mean products of the matrix's inputs, or only their mean squares (columns,); used at 4 bits.
-        feedback: whether columns make up for others, which only helps the product with these inputs.
     """
     rows, columns = weight.shape
     count = columns // BLOCK
-    if bits == 4 and moments is not None and moments.ndim == 2 and feedback:
+    if bits == 4 and moments is not None and moments.ndim == 2:
         codes, scales = LEVELS.round(weight, moments)
     else:
         share = shares_of(np.ones(columns, np.float32) if moments is None else moments)
