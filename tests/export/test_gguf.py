@@ -240,6 +240,7 @@ def test_k_quants_answer_and_say_what_did_not_fit(precision: str, wide: Path, tm
     kinds = {tensor.name: tensor for tensor in gguf.GGUFReader(info.path).tensors}
     up = kinds["blk.0.ffn_up.weight"]
     assert 8 * up.n_bytes / up.n_elements == K_BITS[precision]
+    assert kinds["blk.2.attn_k.weight"].tensor_type.name == ("Q6_K" if K_BITS[precision] < 5 else precision.upper())
     embedding = "Q8_0" if K_BITS[precision] > 5 else "Q6_K"
     assert kinds["token_embd.weight"].tensor_type.name == embedding
     assert info.fallbacks == tuple(f"blk.{layer}.attn_output.weight" for layer in range(3))
