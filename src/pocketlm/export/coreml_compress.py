@@ -6,16 +6,13 @@ columns at int4 make up for each other as well, see feedback.py.
 
 from __future__ import annotations
 
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
-from pocketlm.core.machine import cores
-from pocketlm.export.feedback import BLOCK, SIGNED_4, Floats, inverse, shares_of
+from pocketlm.export.feedback import BLOCK, SIGNED_4, Floats
 
 COLUMNS = 4  # columns that share a table at pal4: few, because what one input needs differs from the next most
 TABLE = 16  # values of a table at 4 bits
@@ -77,22 +74,8 @@ def _in_rows(weight: Tensor) -> Compressed:
 
 def _in_blocks(weight: Floats, moments: Floats | None) -> Compressed:
     """Four bits, -8 to 7 times a scale of float16."""
-    if moments is not None and moments.ndim == 2:
-        places, scales = SIGNED_4.round(weight, moments)
-    else:
-        rows = max(1, CHUNK // weight.shape[1])
-        share = shares_of(np.ones(weight.shape[1], np.float32) if moments is None else moments)
-
-        def convert(start: int) -> tuple[NDArray[np.uint8], NDArray[np.float16]]:
-            piece = weight[start : start + rows].reshape(-1, BLOCK)
-            scales = SIGNED_4.scales(piece, np.tile(share, (len(piece) // len(share), 1)))
-            return SIGNED_4.places(piece * inverse(scales)), scales
-
-        with ThreadPoolExecutor(cores()) as pool:
-            found = list(pool.map(convert, range(0, len(weight), rows)))
-        places, scales = (np.concatenate(part) for part in zip(*found, strict=True))
-    data = (places.astype(np.int8) - 8).reshape(weight.shape)
-    return Compressed("scaled", 4, torch.from_numpy(data), torch.from_numpy(scales.reshape(len(weight), -1)))
+    places, scales = SIGNED_4.round(weight, moments)
+    return Compressed("scaled", 4, torch.from_numpy(places.astype(np.int8) - 8), torch.from_numpy(scales))
 
 
 def _table(weight: Tensor) -> Compressed:

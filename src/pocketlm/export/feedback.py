@@ -7,19 +7,24 @@ A row is cut into blocks of (mostly) BLOCK weights, a weight stands for one of a
 from __future__ import annotations
 
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
 
+from pocketlm.core.machine import cores
+
 Floats = NDArray[np.float32]
 Rounder = Callable[[Floats], Floats]
+Rounded = tuple[NDArray[np.uint8], NDArray[np.float16]]  # places of levels, and scales
 
 BLOCK = 32
 DAMPED = 0.01  # of the mean square of the inputs, added to each, so that few texts do not say too much
 LEAST = 1e-3  # importance of a weight, as a share of its block's mean
 SHRUNK = (1.0, 0.92, 0.84, 0.76)  # of the scale that just holds a block's largest weight: cutting it refines the rest
+PIECE = 1 << 13  # blocks rounded at once, so that all tries stay in the processor's cache
 REFINED = 2  # times the best try's scale is refined
 
 
@@ -64,6 +69,24 @@ def shares_of(importance: Floats, size: int = BLOCK) -> Floats:
     share = share / np.maximum(share.mean(axis=1, keepdims=True), np.float32(1e-30))
     kept: Floats = np.clip(share, LEAST, None).astype(np.float32)
     return kept
+
+
+def in_pieces(weight: Floats, size: int, convert: Callable[[Floats], Rounded]) -> Rounded:
+    """Round the blocks of a matrix some rows at a time, on all cores: places (rows, columns) and scales (rows, blocks).
+
+    Args:
+        convert: of blocks (blocks, size): their places, and scales (blocks, 1).
+    """
+    rows, columns = weight.shape
+    step = max(1, PIECE // (columns // size))
+
+    def convert_rows(start: int) -> Rounded:
+        return convert(np.ascontiguousarray(weight[start : start + step]).reshape(-1, size))
+
+    with ThreadPoolExecutor(cores()) as pool:
+        done = list(pool.map(convert_rows, range(0, rows, step)))
+    places, scales = (np.concatenate(part) for part in zip(*done, strict=True))
+    return places.reshape(weight.shape), scales.reshape(rows, -1)
 
 
 def inverse(scales: NDArray[np.float16]) -> Floats:
@@ -149,12 +172,24 @@ class Levels:
             try_(self._kept((share * levels * blocks).sum(axis=1, keepdims=True) / power))
         return scales
 
-    def round(self, weight: Floats, moments: Floats) -> tuple[NDArray[np.uint8], NDArray[np.float16]]:
+    def round(self, weight: Floats, moments: Floats | None = None) -> Rounded:
         """A matrix (rows, columns) as places of levels and scales (rows, blocks).
 
         Args:
-            moments: (columns, columns) mean products of the matrix's inputs.
+            moments: (columns, columns) mean products of the matrix's inputs, by which columns make up for each other; or their mean
+                squares (columns,), by which each block is rounded for itself, as it is without either.
         """
+        if moments is not None and moments.ndim == 2:
+            return self._in_turn(weight, moments)
+        share = shares_of(np.ones(weight.shape[1], np.float32) if moments is None else moments, self.size)
+
+        def convert(blocks: Floats) -> Rounded:
+            scales = self.scales(blocks, np.tile(share, (len(blocks) // len(share), 1)))
+            return self.places(blocks * inverse(scales)), scales
+
+        return in_pieces(weight, self.size, convert)
+
+    def _in_turn(self, weight: Floats, moments: Floats) -> Rounded:
         scales: list[NDArray[np.float16]] = []
 
         def grid(block: Floats, share: Floats) -> Rounder:

@@ -8,7 +8,6 @@ GatherBlockQuantized. Encoders, which read many tokens at once, have one float32
 from __future__ import annotations
 
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -18,8 +17,7 @@ from numpy.typing import NDArray
 
 from pocketlm.core.errors import InputError
 from pocketlm.core.files import read_json
-from pocketlm.core.machine import cores
-from pocketlm.export.feedback import BLOCK, Q4_0, Floats, inverse, shares_of
+from pocketlm.export.feedback import BLOCK, Q4_0, Floats, Rounded, in_pieces, inverse
 
 LEVELS = replace(Q4_0, brief=True)  # at 4 bits; the runtime's kernels for Arm keep scales in bfloat16
 # Of integers that are one scale a row. Processors without 8-bit dot products add two products of a byte and a signed byte in
@@ -29,7 +27,6 @@ LIMIT = 96
 # on MiniLM 0.5 to 0.8 were tried
 EVENED = (0.6, 0.45, 0.3)
 ONE_SCALE = 0.1  # of a row's length: what evening may cost it, if rounding it as it is does not cost more
-PIECE = 1 << 13  # blocks quantized at once, so that all tries stay in the processor's cache
 
 
 class Weights:
@@ -102,23 +99,8 @@ def quantize(weight: Floats, bits: int, moments: Floats | None = None) -> Blocks
     Args:
         moments: (columns, columns) mean products of the matrix's inputs, or only their mean squares (columns,); used at 4 bits.
     """
-    rows, columns = weight.shape
-    count = columns // BLOCK
-    if bits == 4 and moments is not None and moments.ndim == 2:
-        codes, scales = LEVELS.round(weight, moments)
-    else:
-        share = shares_of(np.ones(columns, np.float32) if moments is None else moments)
-
-        def convert(start: int) -> tuple[NDArray[np.uint8], NDArray[np.float16]]:
-            piece = np.ascontiguousarray(weight[start : start + step]).reshape(-1, BLOCK)
-            return _round_8(piece) if bits == 8 else _round_4(piece, np.tile(share, (len(piece) // count, 1)))
-
-        step = max(1, PIECE // count)
-        with ThreadPoolExecutor(cores()) as pool:
-            done = list(pool.map(convert, range(0, rows, step)))
-        codes, scales = (np.concatenate(part) for part in zip(*done, strict=True))
-    packed = pack(codes.reshape(-1, BLOCK), bits).reshape(rows, count, -1)
-    return Blocks(bits, packed, scales.reshape(rows, count))
+    codes, scales = LEVELS.round(weight, moments) if bits == 4 else in_pieces(weight, BLOCK, _round_8)
+    return Blocks(bits, pack(codes.reshape(*scales.shape, BLOCK), bits), scales)
 
 
 def quantize_rows(weight: Floats, inputs: Floats | None = None) -> tuple[NDArray[np.int8], Floats, Floats]:
@@ -197,12 +179,7 @@ def unpack(packed: NDArray[np.uint8], bits: int) -> NDArray[np.uint8]:
     return np.stack([packed & 15, packed >> 4], axis=-1).reshape(*packed.shape[:-1], -1)
 
 
-def _round_8(weight: Floats) -> tuple[NDArray[np.uint8], NDArray[np.float16]]:
-    scales = (np.abs(weight).max(axis=1, keepdims=True) / np.float32(127)).astype(np.float16)
-    codes = np.rint(weight * inverse(scales)).clip(-127, 127) + 128
+def _round_8(blocks: Floats) -> Rounded:
+    scales = (np.abs(blocks).max(axis=1, keepdims=True) / np.float32(127)).astype(np.float16)
+    codes = np.rint(blocks * inverse(scales)).clip(-127, 127) + 128
     return codes.astype(np.uint8), scales
-
-
-def _round_4(weight: Floats, share: Floats) -> tuple[NDArray[np.uint8], NDArray[np.float16]]:
-    scales = LEVELS.scales(weight, share)
-    return LEVELS.places(weight * inverse(scales)), scales
