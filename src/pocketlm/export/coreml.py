@@ -47,7 +47,7 @@ class CoreMlFormat:
     context: int = CONTEXT
     name: str = "coreml"
     runtime: str = "Core ML (iOS 18, macOS 15 and later)"
-    form: int = 3
+    form: int = 4
 
     @property
     def precisions(self) -> Mapping[Kind, tuple[str, ...]]:
@@ -201,7 +201,7 @@ def _kept_half(operation: Any) -> bool:
 
 def _moments(source: Source, precision: str) -> Importance:
     """What the matrices read, where it is minded."""
-    if precision != "int4" or source.kind == "encoder":
+    if precision not in ("int8", "int4") or source.kind == "encoder":
         return {}
     from pocketlm.export.coreml_graph import check_decoder
 

@@ -1,7 +1,7 @@
 """A matrix in few bits, as Core ML stores it: whole numbers times a scale, or places in a table of sixteen values.
 
 Each scale or table is the one with the least squared error on the weights themselves; where it is known what a matrix reads,
-columns at int4 make up for each other as well, see feedback.py.
+columns at int8 and int4 make up for each other as well, see feedback.py.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from pocketlm.export.feedback import BLOCK, SIGNED_4, Floats
+from pocketlm.export.feedback import BLOCK, SIGNED_4, Floats, round_in_turn
 
 COLUMNS = 4  # columns that share a table at pal4: few, because what one input needs differs from the next most
 TABLE = 16  # values of a table at 4 bits
@@ -48,7 +48,7 @@ def compress(
 
     Args:
         moments: (columns, columns) mean products of the matrix's inputs, see importance.moments_of, or only their mean squares
-            (columns,); used at int4.
+            (columns,); used at int8 and int4.
     """
     if precision == "fp16" or weight.dim() != 2 or weight.numel() < SMALLEST:
         return None
@@ -56,20 +56,33 @@ def compress(
         return _table(weight)
     if precision == "int4" and weight.shape[1] % BLOCK == 0:
         return _in_blocks(weight.float().numpy(), moments)
-    return _in_rows(weight)
+    return _in_rows(weight, moments)
 
 
-def _in_rows(weight: Tensor) -> Compressed:
+def _in_rows(weight: Tensor, moments: Floats | None = None) -> Compressed:
     """Eight bits, the largest weight of a row at 127."""
+    scales = (weight.abs().amax(1, keepdim=True).float() / 127).clamp_min(torch.finfo(torch.float16).tiny).half()
+    if moments is not None and moments.ndim == 2 and weight.shape[1] % BLOCK == 0:
+        return Compressed(
+            "scaled", 8, _rows_in_turn(weight.float().numpy(), scales.float().numpy()[:, 0], moments), scales
+        )
     data = torch.empty(weight.shape, dtype=torch.int8)
-    scales = torch.empty(weight.shape[0], 1, dtype=torch.float16)
     rows = max(1, CHUNK // weight.shape[1])
     for start in range(0, len(weight), rows):
-        piece = weight[start : start + rows].float()
-        scale = (piece.abs().amax(1, keepdim=True) / 127).clamp_min(torch.finfo(torch.float16).tiny).half()
-        data[start : start + rows] = (piece / scale.float()).round_().clamp_(-128, 127).to(torch.int8)
-        scales[start : start + rows] = scale
+        piece, scale = weight[start : start + rows].float(), scales[start : start + rows].float()
+        data[start : start + rows] = (piece / scale).round_().clamp_(-128, 127).to(torch.int8)
     return Compressed("scaled", 8, data, scales)
+
+
+def _rows_in_turn(weight: Floats, scales: Floats, moments: Floats) -> Tensor:
+    """Whole numbers that are multiplied by a scale for each row, (rows,)."""
+
+    def nearest(column: Floats) -> Floats:
+        numbers: Floats = np.rint(column / scales).clip(-128, 127) * scales
+        return numbers
+
+    rounded = round_in_turn(weight, moments, lambda block, share: nearest)
+    return torch.from_numpy(np.rint(rounded / scales[:, None]).astype(np.int8))
 
 
 def _in_blocks(weight: Floats, moments: Floats | None) -> Compressed:
