@@ -221,9 +221,8 @@ def test_low_bits_are_what_is_stored(
     assert info.parameters == sum(tensor.numel() for tensor in load_file(tiny_llama / "model.safetensors").values())
     checks = FORMAT.inspect(source, tmp_path / "out", precision)
     assert not failed(checks), checks
-    package, moments = read_package(tmp_path / "out" / PACKAGE), {}
-    if precision != "pal4":  # tables mind nothing but the weights
-        moments = moments_of(tiny_llama, source.texts)
+    package = read_package(tmp_path / "out" / PACKAGE)
+    moments = {} if precision == "pal4" else moments_of(tiny_llama, source.texts)  # tables mind the weights alone
     for name, (tensor, stored) in stored_tensors(source, package).items():
         stored_in = "int8" if precision == "int4" and is_delicate(name, 2) else precision
         want = compress(tensor.half(), stored_in, vocabulary="embed" in name, moments=moments.get(name))

@@ -59,13 +59,12 @@ def compress(
     return _in_rows(weight, moments)
 
 
-def _in_rows(weight: Tensor, moments: Floats | None = None) -> Compressed:
+def _in_rows(weight: Tensor, moments: Floats | None) -> Compressed:
     """Eight bits, the largest weight of a row at 127."""
     scales = (weight.abs().amax(1, keepdim=True).float() / 127).clamp_min(torch.finfo(torch.float16).tiny).half()
     if moments is not None and moments.ndim == 2 and weight.shape[1] % BLOCK == 0:
-        return Compressed(
-            "scaled", 8, _rows_in_turn(weight.float().numpy(), scales.float().numpy()[:, 0], moments), scales
-        )
+        data = _rows_in_turn(weight.float().numpy(), scales.float().numpy()[:, 0], moments)
+        return Compressed("scaled", 8, data, scales)
     data = torch.empty(weight.shape, dtype=torch.int8)
     rows = max(1, CHUNK // weight.shape[1])
     for start in range(0, len(weight), rows):
